@@ -1,0 +1,1 @@
+"""What is trained on top of ELMo: pooling, the mix of its layers and a dense head."""
