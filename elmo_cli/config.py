@@ -1,24 +1,29 @@
 """Everything a run is told, as frozen dataclasses that read from and write to YAML."""
 
-import dataclasses
-import difflib
-import types
-import typing
-from collections.abc import Mapping, Sequence
+import codecs
+import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
+from elmo_cli import config_reading
 from elmo_cli.errors import ConfigError
 
 POOLINGS = ("mean", "max")
+MAX_SEED = 2**32 - 1  # NumPy's legacy generator takes no more
+
+
+def _check(holds: bool, key: str, allowed: str, value: Any) -> None:
+    """Raises ConfigError naming key, allowed and received value unless the condition holds."""
+    if not holds:
+        raise ConfigError(f"{key} must be {allowed}; received {value!r}.")
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which tables are read, and how.
+    r"""Which tables are read, and how.
 
     Args:
         train: Path of the training table.
@@ -28,7 +33,7 @@ class DataConfig:
         text_column: Name or number (from 1) of the text column; found by its name when absent.
         label_column: The same for the label column.
         format: Table format; told from file name and content when absent.
-        delimiter: One character between cells; sniffed when absent.
+        delimiter: One character between cells (``\t`` is read as a tab); sniffed when absent.
         encoding: Text encoding; sniffed when absent.
         quoting: Whether ``"`` quotes cells; sniffed when absent.
         header: Whether the first row names the columns; sniffed when absent.
@@ -50,6 +55,29 @@ class DataConfig:
     drop_unlabelled: bool = False
     drop_empty: bool = False
 
+    def __post_init__(self) -> None:
+        """Checks ranges; a delimiter written as backslash and t becomes a tab."""
+        if self.delimiter == "\\t":
+            object.__setattr__(self, "delimiter", "\t")
+        fraction, delimiter = self.validation_fraction, self.delimiter
+        _check(0 < fraction < 1, "data.validation_fraction", "above 0 and below 1", fraction)
+        one_character = delimiter is None or (len(delimiter) == 1 and delimiter not in '"\r\n')
+        _check(
+            one_character, "data.delimiter", "one character, no quote or line end (\\t is a tab)", delimiter
+        )
+        if self.encoding is not None:
+            try:
+                codecs.lookup(self.encoding)
+            except (LookupError, ValueError) as error:
+                raise ConfigError(
+                    f"data.encoding must be an encoding Python knows, such as utf-8 or cp1252; "
+                    f"received {self.encoding!r}."
+                ) from error
+        if self.text_column is not None and self.text_column == self.label_column:
+            raise ConfigError(
+                f"data.text_column and data.label_column must be two columns; both are {self.text_column!r}."
+            )
+
 
 @dataclass(frozen=True)
 class TextConfig:
@@ -68,6 +96,16 @@ class TextConfig:
     max_length: int | str = "p99"
     max_length_from: Literal["train", "all"] = "train"
 
+    def __post_init__(self) -> None:
+        """Checks the maximum length."""
+        value = self.max_length
+        if isinstance(value, str):
+            percentile = re.fullmatch(r"p([0-9]{1,3}(?:\.[0-9]+)?)", value)
+            holds = value == "longest" or (percentile is not None and 0 < float(percentile[1]) <= 100)
+        else:
+            holds = value >= 1
+        _check(holds, "text.max_length", "a number from 1, longest, or a percentile such as p99", value)
+
 
 @dataclass(frozen=True)
 class ElmoConfig:
@@ -83,6 +121,11 @@ class ElmoConfig:
     handle: str = "bundled"
     trainable: Literal["none", "mix"] = "mix"
     batch_tokens: int = 8192
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        _check(bool(self.handle.strip()), "elmo.handle", "bundled, a URL or a path", self.handle)
+        _check(self.batch_tokens >= 1, "elmo.batch_tokens", "at least 1", self.batch_tokens)
 
 
 @dataclass(frozen=True)
@@ -101,6 +144,17 @@ class ClassifierConfig:
     dropout: float = 0.5
     mix_l2: float = 0.001
 
+    def __post_init__(self) -> None:
+        """Checks ranges and the names of the poolings."""
+        known = bool(self.pool) and all(name in POOLINGS for name in self.pool)
+        allowed = f"one or more of {', '.join(POOLINGS)}, each once"
+        _check(known and len(set(self.pool)) == len(self.pool), "classifier.pool", allowed, self.pool)
+        positive = all(width >= 1 for width in self.hidden)
+        _check(positive, "classifier.hidden", "widths of at least 1", self.hidden)
+        _check(0 <= self.dropout < 1, "classifier.dropout", "at least 0 and below 1", self.dropout)
+        finite = 0 <= self.mix_l2 < math.inf
+        _check(finite, "classifier.mix_l2", "0 or a positive number", self.mix_l2)
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -110,7 +164,7 @@ class TrainingConfig:
         epochs: Most passes over the training rows.
         batch_size: Rows per step.
         learning_rate: Adam's step size.
-        patience: Epochs without a better validation loss after which training stops.
+        patience: Epochs without a better validation loss after which training stops; at least 0.
         class_weight: ``balanced`` weighs rare classes up.
         device: ``auto`` takes a GPU where there is one.
     """
@@ -121,6 +175,14 @@ class TrainingConfig:
     patience: int = 5
     class_weight: Literal["none", "balanced"] = "none"
     device: Literal["auto", "cpu", "gpu"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        _check(self.epochs >= 1, "training.epochs", "at least 1", self.epochs)
+        _check(self.batch_size >= 1, "training.batch_size", "at least 1", self.batch_size)
+        finite = 0 < self.learning_rate < math.inf
+        _check(finite, "training.learning_rate", "a positive number", self.learning_rate)
+        _check(self.patience >= 0, "training.patience", "at least 0", self.patience)
 
 
 @dataclass(frozen=True)
@@ -134,29 +196,49 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     seed: int = 13
 
+    def __post_init__(self) -> None:
+        """Checks the seed."""
+        _check(0 <= self.seed <= MAX_SEED, "seed", f"from 0 to {MAX_SEED}", self.seed)
+
 
 def load_config(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> RunConfig:
     """Builds a checked configuration from the defaults, a YAML file and overrides, in that order.
 
+    The file must be valid by itself; an override does not repair it.
+
     Args:
         path: YAML file; its keys are those of `RunConfig`, nested.
-        overrides: Dotted key to value, for example ``{"training.epochs": 5}``; a string value is
-            read as YAML, so that ``"5"`` becomes a number where one is expected.
+        overrides: Dotted key to value, for example ``{"training.epochs": 5}``. A string is read by the
+            type of its key: ``"5"`` becomes a number where one is expected, ``"mean,max"`` a tuple, and
+            ``"null"`` (or nothing) becomes None where that is allowed.
 
     Returns:
         The configuration, validated.
 
     Raises:
-        ConfigError: For an unreadable file, an unknown key, or a value of the wrong type or range.
+        ConfigError: For an unreadable file, an unknown key, or a value of the wrong type or range; it names
+            file, dotted key, received value and what is allowed.
     """
-    ...
+    values: dict[str, Any] = {}
+    if path is not None:
+        values = config_reading.read_file(path, RunConfig)
+        try:
+            config_reading.build(RunConfig, values)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+    for key, value in (overrides or {}).items():
+        values[key] = config_reading.read_override(key, value, RunConfig)
+    return config_reading.build(RunConfig, values)
 
 
 def parse_override(text: str) -> tuple[str, str]:
     """Splits ``"training.epochs=5"`` into key and value; raises ConfigError without a ``=``."""
-    ...
+    key, equals, value = text.partition("=")
+    if not (equals and key.strip()):
+        raise ConfigError(f"a setting is written key=value, such as training.epochs=5; received {text!r}.")
+    return key.strip(), value
 
 
 def to_yaml(config: RunConfig) -> str:
     """Returns the configuration as YAML that `load_config` reads back to an equal one."""
-    ...
+    return config_reading.write_yaml(config)
