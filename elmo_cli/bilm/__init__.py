@@ -1,0 +1,1 @@
+"""The bidirectional language model of ELMo (Peters et al. 2018), written in Keras."""

@@ -1,0 +1,167 @@
+"""The biLM: characters of sentences → a vector per token and layer."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from elmo_cli.bilm.character_cnn import CharacterCNN
+from elmo_cli.bilm.options import BiLMOptions
+from elmo_cli.bilm.projected_lstm import ProjectedLSTMCell, State, scan_side_by_side
+
+
+class Directions(NamedTuple):
+    """What the two stacks of LSTMs compute, sentence marks included, time first.
+
+    Args:
+        forward: float (T + 2, B, P) per layer, the token layer first.
+        backward: The same, read from right to left, but stored at the token's own position.
+        final_states: (forward, backward) State of each LSTM layer after each sentence's last
+            position; only where an initial state was given.
+    """
+
+    forward: list[Any]
+    backward: list[Any]
+    final_states: list[tuple[State, State]]
+
+
+@keras.saving.register_keras_serializable("elmo_cli")
+class BiLM(keras.layers.Layer):
+    """A character CNN and two stacks of projected LSTMs, one per reading direction.
+
+    The state starts from zero for every sentence, and each sentence is reversed within its own
+    length: a vector depends on its sentence alone.
+
+    Args:
+        options: The shape of the network.
+
+    Call arguments:
+        character_ids: int32 (M, W), the characters of the batch's distinct tokens.
+        index: int32 (B, T + 2), rows of `character_ids` for each position, sentence marks included.
+        lengths: int32 (B,), tokens per sentence without the marks.
+
+    Returns:
+        float32 (B, L, T, 2P): forward and backward side by side, without the sentence marks; layer
+        0 is the token vector twice. Positions beyond a sentence's end are zero.
+
+    Reference: Peters et al. 2018, arXiv 1802.05365.
+    """
+
+    def __init__(self, options: BiLMOptions, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.options = options
+        lstm = options.lstm
+        self.character_cnn = CharacterCNN.from_options(
+            options.char_cnn, lstm.projection_dim, name="character_cnn", dtype=self.dtype_policy
+        )
+        self.forward_cells, self.backward_cells = (
+            [
+                ProjectedLSTMCell(
+                    lstm.dim,
+                    lstm.projection_dim,
+                    lstm.cell_clip,
+                    lstm.projection_clip,
+                    name=f"{direction}_{layer}",
+                    dtype=self.dtype_policy,
+                )
+                for layer in range(lstm.num_layers)
+            ]
+            for direction in ("forward", "backward")
+        )
+
+    def build(self, *_: Any, **__: Any) -> None:
+        if self.built:
+            return
+        self.character_cnn.build((None, None))
+        for cell in (*self.forward_cells, *self.backward_cells):
+            cell.build((None, self.options.lstm.projection_dim))
+        self.built = True
+
+    def call(self, character_ids: Any, index: Any, lengths: Any) -> Any:
+        directions = self.read(character_ids, index, lengths)
+        # Per layer (T + 2, B, 2P) without the two marks, then (B, L, T, 2P).
+        layers = [
+            ops.concatenate([forward, backward], axis=-1)[1:-1]
+            for forward, backward in zip(directions.forward, directions.backward, strict=True)
+        ]
+        stacked = ops.cast(ops.transpose(ops.stack(layers), (2, 0, 1, 3)), "float32")
+        inside = ops.arange(ops.shape(stacked)[2])[None, :] < lengths[:, None]
+        return ops.where(inside[:, None, :, None], stacked, 0.0)
+
+    def read(
+        self,
+        character_ids: Any,
+        index: Any,
+        lengths: Any,
+        initial_states: Sequence[tuple[State, State]] | None = None,
+    ) -> Directions:
+        """Runs both stacks over whole sentences, marks included.
+
+        Args:
+            character_ids: As in `call`.
+            index: As in `call`.
+            lengths: As in `call`.
+            initial_states: (forward, backward) State per LSTM layer, as `final_states` of another
+                batch returned them; zeros when absent. ELMo's reference code carries the state from
+                batch to batch; it is here to compare with it.
+
+        Returns:
+            Every layer in both directions.
+        """
+        # Positions of the backward reading: within a sentence from its end, beyond it unchanged.
+        index = ops.transpose(index)
+        num_positions, batch_size = ops.shape(index)[0], ops.shape(index)[1]
+        position = ops.arange(num_positions, dtype="int32")[:, None]
+        total = ops.cast(lengths, "int32")[None, :] + 2
+        reverse = ops.where(position < total, total - 1 - position, position)
+
+        # Context-free vectors once per distinct token: (M, P), then (T + 2, B, P) each way.
+        tokens = self.character_cnn(character_ids)
+        forward = ops.take(tokens, index, axis=0)
+        backward = ops.take(tokens, ops.take_along_axis(index, reverse, axis=0), axis=0)
+        layers = [(forward, backward)]
+        final_states = []
+        for layer, cells in enumerate(zip(self.forward_cells, self.backward_cells, strict=True)):
+            states = (
+                initial_states[layer]
+                if initial_states
+                else [cell.initial_state(batch_size) for cell in cells]
+            )
+            sequences = scan_side_by_side(cells, (forward, backward), states)
+            if initial_states:
+                final_states.append(tuple(_last(sequence, total) for sequence in sequences))
+            outputs = [sequence.output for sequence in sequences]
+            if layer and self.options.lstm.use_skip_connections:
+                outputs = [
+                    output + skipped for output, skipped in zip(outputs, (forward, backward), strict=True)
+                ]
+            forward, backward = outputs
+            layers.append((forward, backward))
+        return Directions(
+            [forward for forward, _ in layers],
+            [_at(backward, reverse) for _, backward in layers],
+            final_states,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "options": self.options.to_dict()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "BiLM":
+        """Builds the layer from `get_config`'s dictionary."""
+        config = dict(config)
+        return cls(BiLMOptions.from_dict(config.pop("options")), **config)
+
+
+def _at(sequence: Any, positions: Any) -> Any:
+    """Picks ``sequence[positions[t, b], b]``: (T, B, P) and (T, B) -> (T, B, P)."""
+    steps, batch_size = ops.shape(positions)[0], ops.shape(positions)[1]
+    flat = ops.reshape(sequence, (steps * batch_size, ops.shape(sequence)[-1]))
+    return ops.take(flat, positions * batch_size + ops.arange(batch_size, dtype="int32")[None, :], axis=0)
+
+
+def _last(sequence: State, total: Any) -> State:
+    """Picks each sentence's state at its last position; total (1, B) counts its positions."""
+    last = ops.repeat(total - 1, ops.shape(sequence.output)[0], axis=0)
+    return State(_at(sequence.output, last)[0], _at(sequence.memory, last)[0])

@@ -1,0 +1,154 @@
+"""The shape of a biLM: AllenNLP's and bilm-tf's options.json as frozen dataclasses."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from elmo_cli.errors import SourceError
+
+
+@dataclass(frozen=True)
+class CharacterCNNOptions:
+    """The shape of the network that turns the characters of a token into a vector.
+
+    Args:
+        embedding_dim: Width of a character's vector.
+        filters: (width in characters, number of filters) of each convolution.
+        num_highway: Number of highway layers after the convolutions.
+        max_characters_per_token: Characters looked at per token, its two word marks included.
+        activation: Applied to each filter's maximum over the token.
+    """
+
+    embedding_dim: int
+    filters: tuple[tuple[int, int], ...]
+    num_highway: int
+    max_characters_per_token: int = 50
+    activation: Literal["relu", "tanh"] = "relu"
+
+    @property
+    def num_filters(self) -> int:
+        """Number of filters of all widths together."""
+        return sum(number for _, number in self.filters)
+
+
+@dataclass(frozen=True)
+class LSTMOptions:
+    """The shape of the two stacks of LSTMs.
+
+    Args:
+        dim: Width of an LSTM's memory.
+        projection_dim: Width of its output, and of a context-free token vector.
+        num_layers: LSTM layers per direction.
+        cell_clip: Bound on the memory's absolute values, or None.
+        projection_clip: Bound on the output's absolute values, or None.
+        use_skip_connections: Whether a layer above the first adds its input to its output.
+    """
+
+    dim: int
+    projection_dim: int
+    num_layers: int = 2
+    cell_clip: float | None = 3.0
+    projection_clip: float | None = 3.0
+    use_skip_connections: bool = True
+
+
+@dataclass(frozen=True)
+class BiLMOptions:
+    """The shape of a whole biLM.
+
+    Reference: `options.json` of https://github.com/allenai/bilm-tf and of AllenNLP's ELMo models.
+    """
+
+    char_cnn: CharacterCNNOptions
+    lstm: LSTMOptions
+
+    @property
+    def num_layers(self) -> int:
+        """Layers an ELMo of this shape offers: the token layer and one per LSTM layer."""
+        return self.lstm.num_layers + 1
+
+    @property
+    def dim(self) -> int:
+        """Width of a layer's token vector, both directions side by side."""
+        return 2 * self.lstm.projection_dim
+
+    @classmethod
+    def from_dict(cls, options: Mapping[str, Any]) -> "BiLMOptions":
+        """Reads the nested dictionary of an options.json.
+
+        Args:
+            options: With ``char_cnn`` and ``lstm``; other keys (training settings) are ignored.
+
+        Raises:
+            KeyError, TypeError, ValueError: If a value is missing or of the wrong kind.
+        """
+        cnn, lstm = options["char_cnn"], options["lstm"]
+        # 261 is bilm-tf's count while training, 262 its count with a row for masked tokens.
+        if cnn.get("n_characters", 262) not in (261, 262):
+            raise ValueError(f"n_characters is {cnn['n_characters']}; ELMo's characters are 261 or 262")
+        activation = cnn.get("activation", "relu")
+        if activation not in ("relu", "tanh"):
+            raise ValueError(f"activation is {activation!r}; known are 'relu' and 'tanh'")
+        return cls(
+            CharacterCNNOptions(
+                embedding_dim=int(cnn["embedding"]["dim"]),
+                filters=tuple((int(width), int(number)) for width, number in cnn["filters"]),
+                num_highway=int(cnn.get("n_highway") or 0),
+                max_characters_per_token=int(cnn.get("max_characters_per_token", 50)),
+                activation=activation,
+            ),
+            LSTMOptions(
+                dim=int(lstm["dim"]),
+                projection_dim=int(lstm["projection_dim"]),
+                num_layers=int(lstm.get("n_layers", 2)),
+                cell_clip=_optional_float(lstm.get("cell_clip")),
+                projection_clip=_optional_float(lstm.get("proj_clip")),
+                use_skip_connections=bool(lstm.get("use_skip_connections", False)),
+            ),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the nested dictionary that `from_dict`, AllenNLP and bilm-tf read."""
+        return {
+            "lstm": {
+                "use_skip_connections": self.lstm.use_skip_connections,
+                "projection_dim": self.lstm.projection_dim,
+                "cell_clip": self.lstm.cell_clip,
+                "proj_clip": self.lstm.projection_clip,
+                "dim": self.lstm.dim,
+                "n_layers": self.lstm.num_layers,
+            },
+            "char_cnn": {
+                "activation": self.char_cnn.activation,
+                "filters": [list(pair) for pair in self.char_cnn.filters],
+                "n_highway": self.char_cnn.num_highway,
+                "embedding": {"dim": self.char_cnn.embedding_dim},
+                "n_characters": 262,
+                "max_characters_per_token": self.char_cnn.max_characters_per_token,
+            },
+        }
+
+    @classmethod
+    def from_json(cls, path: Path) -> "BiLMOptions":
+        """Reads an options.json file.
+
+        Raises:
+            SourceError: If the file cannot be read or does not describe a biLM.
+        """
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SourceError(
+                f"{path}: not the options.json of an ELMo ({type(error).__name__}: {error}). Expected is "
+                'AllenNLP\'s file with the keys "lstm" and "char_cnn".'
+            ) from error
+
+    def to_json(self) -> str:
+        """Returns the text of an options.json."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+
+def _optional_float(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,127 @@
+"""The LSTM of ELMo: memory clipped, output projected and clipped again."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+
+class State(NamedTuple):
+    """What an LSTM carries from one token to the next.
+
+    Args:
+        output: float (B, P), the last output.
+        memory: float32 (B, D), the cell's memory.
+    """
+
+    output: Any
+    memory: Any
+
+
+@keras.saving.register_keras_serializable("elmo_cli")
+class ProjectedLSTMCell(keras.layers.Layer):
+    """One step of an LSTM with cell clip, projection and projection clip.
+
+    The gates stand in the order input, candidate, forget, output, and 1 is added to the forget
+    gate's bias, as in `tf.compat.v1.nn.rnn_cell.LSTMCell`, with which published ELMos were trained.
+
+    Args:
+        dim: Width D of the memory.
+        projection_dim: Width P of the output.
+        cell_clip: Bound on the memory's absolute values, or None.
+        projection_clip: Bound on the output's absolute values, or None.
+
+    Call arguments:
+        inputs: float (B, I).
+        state: State of the step before.
+
+    Returns:
+        State after this step; its `output` is the step's output.
+
+    Reference: Sak et al. 2014, arXiv 1402.1128.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        projection_dim: int,
+        cell_clip: float | None = 3.0,
+        projection_clip: float | None = 3.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dim = dim
+        self.projection_dim = projection_dim
+        self.cell_clip = cell_clip
+        self.projection_clip = projection_clip
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.kernel = self.add_weight(
+            shape=(int(input_shape[-1] or 0) + self.projection_dim, 4 * self.dim), name="kernel"
+        )
+        self.bias = self.add_weight(shape=(4 * self.dim,), initializer="zeros", name="bias")
+        self.projection_kernel = self.add_weight(
+            shape=(self.dim, self.projection_dim), name="projection_kernel"
+        )
+
+    def initial_state(self, batch_size: Any) -> State:
+        """Returns the state before the first token: zeros."""
+        return State(
+            ops.zeros((batch_size, self.projection_dim), dtype=self.compute_dtype),
+            ops.zeros((batch_size, self.dim), dtype="float32"),
+        )
+
+    def call(self, inputs: Any, state: State) -> State:
+        # All four gates in one product: (B, I + P) x (I + P, 4D).
+        gates = ops.matmul(ops.concatenate([inputs, state.output], axis=-1), self.kernel) + self.bias
+        # The memory is kept in float32 whatever the precision of the products.
+        i, j, f, o = ops.split(ops.cast(gates, "float32"), 4, axis=-1)
+        memory = ops.sigmoid(f + 1.0) * state.memory + ops.sigmoid(i) * ops.tanh(j)
+        if self.cell_clip is not None:
+            memory = ops.clip(memory, -self.cell_clip, self.cell_clip)
+        hidden = ops.cast(ops.sigmoid(o) * ops.tanh(memory), self.compute_dtype)
+        output = ops.matmul(hidden, self.projection_kernel)
+        if self.projection_clip is not None:
+            output = ops.clip(output, -self.projection_clip, self.projection_clip)
+        return State(output, memory)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "dim": self.dim,
+            "projection_dim": self.projection_dim,
+            "cell_clip": self.cell_clip,
+            "projection_clip": self.projection_clip,
+        }
+
+
+def scan_side_by_side(
+    cells: Sequence[ProjectedLSTMCell], inputs: Sequence[Any], states: Sequence[State]
+) -> list[State]:
+    """Runs independent LSTMs over sequences of one length, in one loop.
+
+    In one loop the two directions of a biLM keep both processor cores busy.
+
+    Args:
+        cells: One built cell per sequence.
+        inputs: float (T, B, I) per cell, time first.
+        states: The state of each cell before the first step.
+
+    Returns:
+        Per cell its states after every step: output (T, B, P), memory (T, B, D).
+    """
+
+    def step(carried: Any, at: Any) -> tuple[Any, Any]:
+        after = [
+            cell(x, State(*state)) for cell, x, state in zip(cells, at, carried, strict=True)
+        ]
+        after = [(state.output, state.memory) for state in after]
+        return after, after
+
+    _, sequences = ops.scan(
+        step,
+        [(state.output, state.memory) for state in states],
+        [ops.cast(x, cell.compute_dtype) for cell, x in zip(cells, inputs, strict=True)],
+    )
+    return [State(*sequence) for sequence in sequences]

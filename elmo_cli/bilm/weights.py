@@ -1,0 +1,98 @@
+"""A biLM's variables ↔ the HDF5 file that AllenNLP and bilm-tf read and write."""
+
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from elmo_cli.bilm.network import BiLM
+from elmo_cli.errors import SourceError
+
+
+def hdf5_names(bilm: BiLM) -> dict[str, keras.Variable]:
+    """Maps each name in an ELMo weight file to the variable that holds its values.
+
+    Shapes are equal on both sides but for the convolutions, which stand in the file with a leading
+    dimension of 1. Gate order and forget bias are the file's own (see `ProjectedLSTMCell`).
+
+    Args:
+        bilm: A built network.
+
+    Returns:
+        Names such as ``CNN/W_cnn_0`` to variables, in the file's order.
+    """
+    cnn = bilm.character_cnn
+    names = {"char_embed": cnn.character_embedding}
+    for i, (kernel, bias) in enumerate(zip(cnn.kernels, cnn.biases, strict=True)):
+        names |= {f"CNN/W_cnn_{i}": kernel, f"CNN/b_cnn_{i}": bias}
+    for i, highway in enumerate(cnn.highways):
+        names |= {
+            f"CNN_high_{i}/W_carry": highway.carry_kernel,
+            f"CNN_high_{i}/b_carry": highway.carry_bias,
+            f"CNN_high_{i}/W_transform": highway.transform_kernel,
+            f"CNN_high_{i}/b_transform": highway.transform_bias,
+        }
+    names |= {"CNN_proj/W_proj": cnn.projection_kernel, "CNN_proj/b_proj": cnn.projection_bias}
+    for direction, cells in enumerate((bilm.forward_cells, bilm.backward_cells)):
+        for layer, cell in enumerate(cells):
+            folder = f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
+            names |= {
+                f"{folder}/W_0": cell.kernel,
+                f"{folder}/B": cell.bias,
+                f"{folder}/W_P_0": cell.projection_kernel,
+            }
+    return names
+
+
+def read_weights(bilm: BiLM, path: Path) -> None:
+    """Fills a network with the weights of a file, of any floating-point precision.
+
+    Args:
+        bilm: The network; it is built if it is not yet.
+        path: The HDF5 file.
+
+    Raises:
+        SourceError: If the file cannot be read, lacks a weight, or holds one of another shape.
+    """
+    bilm.build()
+    try:
+        with h5py.File(path, "r") as file:
+            values = {name: _read(file, name, variable, path) for name, variable in hdf5_names(bilm).items()}
+    except OSError as error:
+        raise SourceError(f"{path}: not a readable HDF5 file ({error}).") from error
+    for name, variable in hdf5_names(bilm).items():
+        variable.assign(values[name])
+
+
+def write_weights(bilm: BiLM, path: Path, *, dtype: str = "float32") -> None:
+    """Writes a network's weights as AllenNLP and bilm-tf do.
+
+    Args:
+        bilm: A built network.
+        path: The file to make; write it beside its place and move it (`files.atomic_path`).
+        dtype: Floating-point type on disk: ``float32``, or ``float16`` for half the size.
+    """
+    with h5py.File(path, "w") as file:
+        for name, variable in hdf5_names(bilm).items():
+            value = keras.ops.convert_to_numpy(variable).astype(dtype)
+            file[name] = value[None] if name.startswith("CNN/W_") else value
+
+
+def _read(file: h5py.File, name: str, variable: keras.Variable, path: Path) -> np.ndarray:
+    if name not in file:
+        raise SourceError(
+            f'{path}: there is no weight "{name}". The options ask for it; '
+            "do options.json and weight file belong together?"
+        )
+    value = file[name][...]
+    if name.startswith("CNN/W_") and value.ndim == 4:
+        value = value[0]
+    if tuple(value.shape) != tuple(variable.shape):
+        raise SourceError(
+            f'{path}: weight "{name}" has the shape {tuple(value.shape)}, the options ask for '
+            f"{tuple(variable.shape)}. Do options.json and weight file belong together?"
+        )
+    if not np.isfinite(value).all():
+        raise SourceError(f'{path}: weight "{name}" holds values that are not finite; the file is damaged.')
+    return value.astype("float32")
