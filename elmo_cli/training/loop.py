@@ -1,0 +1,144 @@
+"""The one place that loops over epochs."""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from elmo_cli.config import TrainingConfig
+from elmo_cli.training.arrays import LabelledArrays, balanced_class_weights
+from elmo_cli.training.callbacks import KeepBest, ShowProgress, StopOnNaN
+from elmo_cli.training.determinism import make_deterministic
+from elmo_cli.training.history import EpochRecord, History
+from elmo_cli.training.steps import Steps
+
+logger = logging.getLogger(__name__)
+
+# Steps per call of the graph: enough to hide what a call costs, few enough for Ctrl-C to be heard soon.
+STEPS_PER_CALL = 64
+
+
+def fit(
+    model: keras.Model,
+    train: LabelledArrays,
+    valid: LabelledArrays,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> History:
+    """Trains a classification model and leaves it with the weights of its best epoch.
+
+    Adam on the cross-entropy of the model's logits, plus the model's own penalties. Training stops when
+    the validation loss has not fallen for ``config.patience`` epochs. The order of rows in an epoch
+    depends on ``seed`` and the number of the epoch alone. With `make_deterministic` called before the
+    model was made, the same seed on the same machine gives the same weights to the last bit.
+
+    Ctrl-C after the first epoch ends training as if it had been the last: the best weights so far are
+    restored and the history says so. Before that nothing is worth keeping, and KeyboardInterrupt goes on.
+
+    Args:
+        model: Takes ``train.inputs``-like batches (B, ...) and gives logits (B, C). Its trainable
+            variables are trained; nothing else is changed.
+        train: The training rows.
+        valid: The validation rows; with ``class_weight: balanced`` they are weighed like the training
+            rows, so that what is watched is what is minimised.
+        config: Epochs, batch size, learning rate, patience, class weight.
+        seed: At least 0 and below 2**32.
+        callbacks: Further Keras callbacks; their hooks for training and epochs are called, those for
+            batches are not, because batches run inside a graph.
+
+    Returns:
+        What happened, epoch by epoch.
+
+    Raises:
+        ConfigError: When a loss is no longer a number; the learning rate is too high.
+        KeyboardInterrupt: On Ctrl-C during the first epoch.
+    """
+    make_deterministic(seed)
+    class_weights = _class_weights(train, valid, config)
+    train_rows, valid_rows = _tensors(train, class_weights), _tensors(valid, class_weights)
+    model(train_rows[0][:1])  # A model that was never called has no variables yet.
+    steps = Steps(
+        model,
+        keras.optimizers.Adam(config.learning_rate),
+        batch_size=config.batch_size,
+        input_shape=train.inputs.shape[1:],
+    )
+
+    keep_best = KeepBest(config.patience)
+    watchers = keras.callbacks.CallbackList(
+        [StopOnNaN(config.learning_rate), keep_best, ShowProgress(config.epochs), *callbacks], model=model
+    )
+    model.stop_training = False
+    records: list[EpochRecord] = []
+    interrupted = False
+    watchers.on_train_begin()
+    try:
+        for epoch in range(config.epochs):
+            start = time.monotonic()
+            watchers.on_epoch_begin(epoch)
+            order = np.random.default_rng((seed, epoch)).permutation(len(train.targets)).astype(np.int32)
+            loss, accuracy = _train_epoch(steps, train_rows, order)
+            val_loss, val_accuracy = _means([steps.evaluate(*valid_rows)], len(valid.targets))
+            seconds = time.monotonic() - start
+            record = EpochRecord(epoch + 1, loss, accuracy, val_loss, val_accuracy, seconds)
+            records.append(record)
+            watchers.on_epoch_end(
+                epoch, {key: value for key, value in vars(record).items() if key != "epoch"}
+            )
+            if model.stop_training:
+                break
+    except KeyboardInterrupt:
+        if keep_best.best_epoch is None:
+            raise
+        interrupted = True
+    finally:
+        watchers.on_train_end()
+    keep_best.restore()
+    history = History(tuple(records), keep_best.best_epoch or 1, keep_best.stopped_early, interrupted)
+    _report(history)
+    return history
+
+
+def _class_weights(
+    train: LabelledArrays, valid: LabelledArrays, config: TrainingConfig
+) -> NDArray[np.float32]:
+    num_classes = 1 + int(max(train.targets.max(), valid.targets.max()))
+    if config.class_weight == "balanced":
+        return balanced_class_weights(train.targets, num_classes)
+    return np.ones(num_classes, np.float32)
+
+
+def _tensors(rows: LabelledArrays, class_weights: NDArray[np.float32]) -> tuple[Any, Any, Any]:
+    weights = class_weights[rows.targets]
+    return tf.constant(rows.inputs), tf.constant(rows.targets, "int32"), tf.constant(weights)
+
+
+def _train_epoch(steps: Steps, rows: tuple[Any, Any, Any], order: NDArray[np.int32]) -> tuple[float, float]:
+    per_call = STEPS_PER_CALL * steps.batch_size
+    parts = [order[start : start + per_call] for start in range(0, len(order), per_call)]
+    return _means([steps.train(*rows, part) for part in parts], len(order))
+
+
+def _means(sums: list[tuple[Any, Any, Any]], num_rows: int) -> tuple[float, float]:
+    loss_sum, weight_sum, num_correct = np.sum([[float(one) for one in call] for call in sums], axis=0)
+    return float(loss_sum / weight_sum), float(num_correct / num_rows)
+
+
+def _report(history: History) -> None:
+    best = history.best
+    ending = "interrupted" if history.interrupted else "stopped early" if history.stopped_early else "done"
+    logger.info(
+        "training %s after epoch %d; kept epoch %d with validation loss %.4f and accuracy %.3f",
+        ending,
+        len(history.epochs),
+        best.epoch,
+        best.val_loss,
+        best.val_accuracy,
+    )

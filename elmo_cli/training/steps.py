@@ -1,0 +1,101 @@
+"""The compiled inner loops: many training steps, or a whole evaluation, in one call of a graph."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+EVALUATION_ROWS = 1024
+
+
+class Steps:
+    """Runs a classification model over rows in memory.
+
+    All batches of a call run inside one graph, so that Python costs nothing per step; a shorter last
+    batch is the same graph, traced once.
+
+    Args:
+        model: Built; takes inputs (B, ...) and gives logits (B, C).
+        optimizer: Not yet built.
+        batch_size: Rows per training step.
+        input_shape: Shape of one row of inputs.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        *,
+        batch_size: int,
+        input_shape: tuple[int, ...],
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.batch_size = batch_size
+        # A tf.function may not make variables when it is traced: make the optimizer's now.
+        optimizer.build(model.trainable_variables)
+        # Fixed signatures, so that another number of rows does not mean another trace.
+        rows = [
+            tf.TensorSpec([None, *input_shape], "float32"),
+            tf.TensorSpec([None], "int32"),
+            tf.TensorSpec([None], "float32"),
+        ]
+        self.train = tf.function(self._train, input_signature=[*rows, tf.TensorSpec([None], "int32")])
+        self.evaluate = tf.function(self._evaluate, input_signature=rows)
+
+    def _train(self, inputs: Any, targets: Any, weights: Any, order: Any) -> tuple[Any, Any, Any]:
+        """Takes one step per ``batch_size`` rows.
+
+        Args:
+            inputs: float32 (N, ...).
+            targets: int32 (N,).
+            weights: float32 (N,), what each row counts in the loss.
+            order: int32 (M,), the rows to use, in this order.
+
+        Returns:
+            Three float32 sums over the M rows: weighted cross-entropy, weights, correct predictions.
+        """
+        loss_sum, weight_sum, num_correct = 0.0, 0.0, 0.0
+        for start in tf.range(0, tf.size(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            batch_targets, batch_weights = tf.gather(targets, rows), tf.gather(weights, rows)
+            with tf.GradientTape() as tape:
+                logits = self.model(tf.gather(inputs, rows), training=True)
+                losses = batch_weights * _cross_entropy(batch_targets, logits)
+                # Penalties, such as that on the layer mix, are part of what is minimised.
+                loss = tf.add_n([tf.reduce_mean(losses), *self.model.losses])
+            variables = self.model.trainable_variables
+            gradients = tape.gradient(loss, [variable.value for variable in variables])
+            self.optimizer.apply(gradients, variables)
+            loss_sum += tf.reduce_sum(losses)
+            weight_sum += tf.reduce_sum(batch_weights)
+            num_correct += _num_correct(batch_targets, logits)
+        return loss_sum, weight_sum, num_correct
+
+    def _evaluate(self, inputs: Any, targets: Any, weights: Any) -> tuple[Any, Any, Any]:
+        """Runs the model as it predicts, without dropout.
+
+        Args:
+            inputs: float32 (N, ...).
+            targets: int32 (N,).
+            weights: float32 (N,), what each row counts in the loss.
+
+        Returns:
+            Three float32 sums over the N rows: weighted cross-entropy, weights, correct predictions.
+        """
+        loss_sum, weight_sum, num_correct = 0.0, 0.0, 0.0
+        for start in tf.range(0, tf.size(targets), EVALUATION_ROWS):
+            rows = slice(start, start + EVALUATION_ROWS)
+            logits = self.model(inputs[rows], training=False)
+            loss_sum += tf.reduce_sum(weights[rows] * _cross_entropy(targets[rows], logits))
+            weight_sum += tf.reduce_sum(weights[rows])
+            num_correct += _num_correct(targets[rows], logits)
+        return loss_sum, weight_sum, num_correct
+
+
+def _cross_entropy(targets: Any, logits: Any) -> Any:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, tf.cast(logits, "float32"))
+
+
+def _num_correct(targets: Any, logits: Any) -> Any:
+    return tf.reduce_sum(tf.cast(tf.argmax(logits, axis=-1, output_type="int32") == targets, "float32"))

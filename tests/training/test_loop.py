@@ -1,0 +1,211 @@
+"""Training: it learns, stops, keeps the best epoch, repeats itself, and can be interrupted."""
+
+import hashlib
+import logging
+import subprocess
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from elmo_cli.config import TrainingConfig
+from elmo_cli.errors import ConfigError
+from elmo_cli.training.arrays import LabelledArrays
+from elmo_cli.training.determinism import make_deterministic
+from elmo_cli.training.history import History
+from elmo_cli.training.loop import fit
+
+
+def rows(num_rows: int, seed: int = 0, num_classes: int = 3) -> LabelledArrays:
+    random = np.random.default_rng(seed)
+    targets = random.integers(0, num_classes, num_rows).astype(np.int32)
+    inputs = np.eye(num_classes, 5)[targets] + random.normal(scale=0.4, size=(num_rows, 5))
+    return LabelledArrays(inputs.astype(np.float32), targets)
+
+
+def model(dropout: float = 0.2) -> keras.Model:
+    make_deterministic(7)
+    return keras.Sequential([keras.layers.Dropout(dropout), keras.layers.Dense(3)])
+
+
+class AtEpoch(keras.callbacks.Callback):
+    """Does something at the end (or the beginning) of an epoch, counted from 0."""
+
+    def __init__(self, epoch: int, action: Any, *, begin: bool = False) -> None:
+        super().__init__()
+        self.epoch, self.action, self.begin = epoch, action, begin
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if self.begin and epoch == self.epoch:
+            self.action(self.model)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if not self.begin and epoch == self.epoch:
+            self.action(self.model)
+
+
+def interrupt(model: keras.Model) -> None:
+    raise KeyboardInterrupt
+
+
+def train(**config: Any) -> tuple[keras.Model, History]:
+    classifier = model()
+    return classifier, fit(classifier, rows(50), rows(20, seed=1), TrainingConfig(**config), seed=7)
+
+
+def test_it_learns():
+    classifier, history = train(epochs=40, learning_rate=0.05)
+    assert history.best.val_accuracy > 0.8
+    assert history.epochs[-1].loss < history.epochs[0].loss
+    predicted = np.argmax(classifier(rows(200, seed=2).inputs), axis=-1)
+    assert np.mean(predicted == rows(200, seed=2).targets) > 0.8
+
+
+def test_one_step_is_the_step_keras_takes():
+    data = rows(8)
+    ours, theirs = model(dropout=0), model(dropout=0)
+    fit(ours, data, data, TrainingConfig(epochs=1, batch_size=8), seed=7)
+    theirs.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    theirs.fit(data.inputs, data.targets, batch_size=8, verbose=0)
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_the_numbers_of_the_validation_rows_are_right():
+    classifier, history = train(epochs=1)
+    valid = rows(20, seed=1)
+    logits = np.asarray(classifier(valid.inputs), np.float64)
+    log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    assert history.best.val_loss == pytest.approx(
+        -log_probabilities[np.arange(20), valid.targets].mean(), abs=1e-6
+    )
+    assert history.best.val_accuracy == np.mean(logits.argmax(axis=1) == valid.targets)
+
+
+def test_every_row_is_used_once_in_an_epoch_the_last_partial_batch_too():
+    data = rows(11)
+    used: list[float] = []
+
+    class Record(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, inputs: Any, training: bool = False) -> Any:
+            import tensorflow as tf
+
+            if training:
+                tf.py_function(lambda batch: used.extend(batch.numpy()[:, 0].tolist()), [inputs], [])
+            return self.dense(inputs)
+
+    fit(Record(), data, data, TrainingConfig(epochs=2, batch_size=4), seed=1)
+    assert sorted(used[:11]) == sorted(used[11:]) == sorted(data.inputs[:, 0].tolist())
+    assert used[:11] != used[11:]
+
+
+def test_the_penalty_of_a_layer_is_minimised_too():
+    penalty = keras.regularizers.L2(10.0)
+    penalised = keras.Sequential([keras.layers.Dense(3, kernel_regularizer=penalty)])
+    fit(penalised, rows(50), rows(20, seed=1), TrainingConfig(epochs=30, learning_rate=0.05), seed=7)
+    free, _ = train(epochs=30, learning_rate=0.05)
+    assert np.abs(penalised.get_weights()[0]).max() < 0.2 < np.abs(free.get_weights()[0]).max()
+
+
+def test_it_stops_early_and_keeps_the_best_epoch():
+    classifier = model()
+    best: list[list[np.ndarray]] = []
+    spoil = AtEpoch(2, lambda model: (best.append(model.get_weights()), model.set_weights(_opposite(model))))
+    data, config = rows(50), TrainingConfig(epochs=30, learning_rate=0.01, patience=2)
+    history = fit(classifier, data, rows(20, seed=1), config, seed=7, callbacks=[spoil])
+    assert history.best_epoch == 3
+    assert history.stopped_early
+    assert len(history.epochs) == 5
+    for kept, weight in zip(best[0], classifier.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, kept)
+
+
+def _opposite(model: keras.Model) -> list[np.ndarray]:
+    return [-50 * weight for weight in model.get_weights()]
+
+
+def test_ctrl_c_keeps_the_best_weights_so_far():
+    classifier = model()
+    weights: list[list[np.ndarray]] = []
+    callbacks = [
+        AtEpoch(1, lambda model: weights.append(model.get_weights())),
+        AtEpoch(2, interrupt, begin=True),
+    ]
+    config = TrainingConfig(epochs=30, learning_rate=0.01)
+    history = fit(classifier, rows(50), rows(20, seed=1), config, seed=7, callbacks=callbacks)
+    assert history.interrupted
+    assert history.best_epoch == len(history.epochs) == 2
+    np.testing.assert_array_equal(classifier.get_weights()[0], weights[0][0])
+
+
+def test_ctrl_c_in_the_first_epoch_goes_on_to_the_caller():
+    callbacks = [AtEpoch(0, interrupt, begin=True)]
+    with pytest.raises(KeyboardInterrupt):
+        fit(model(), rows(50), rows(20), TrainingConfig(), seed=7, callbacks=callbacks)
+
+
+def test_a_loss_that_is_no_number_names_the_learning_rate():
+    with pytest.raises(ConfigError, match=r"epoch 1: .*learning rate of 1e\+38.*--learning-rate 1e\+37"):
+        train(learning_rate=1e38, batch_size=4)
+
+
+def test_the_same_seed_gives_the_same_bits_in_one_process():
+    (one, _), (other, _) = train(epochs=3), train(epochs=3)
+    for mine, yours in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, yours)
+
+
+def test_another_seed_gives_another_order():
+    one, other = model(dropout=0), model(dropout=0)
+    for classifier, seed in ((one, 1), (other, 2)):
+        fit(classifier, rows(50), rows(20), TrainingConfig(epochs=1, batch_size=4), seed=seed)
+    assert not np.array_equal(one.get_weights()[0], other.get_weights()[0])
+
+
+def digest() -> str:
+    """The weights of a short training, for a fresh process to print."""
+    classifier, _ = train(epochs=3)
+    return hashlib.sha256(b"".join(weight.tobytes() for weight in classifier.get_weights())).hexdigest()
+
+
+def test_the_same_seed_gives_the_same_bits_in_another_process(tmp_path):
+    code = "import test_loop; print(test_loop.digest())"
+    path = [entry for entry in sys.path if entry]
+    environment = {"PYTHONPATH": ":".join(path), "PYTHONHASHSEED": "5", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == digest(), done.stderr
+
+
+def test_balanced_weights_help_a_rare_class():
+    random = np.random.default_rng(0)
+    targets = (np.arange(200) % 20 == 0).astype(np.int32)
+    inputs = (targets[:, None] + random.normal(scale=0.8, size=(200, 2))).astype(np.float32)
+    data = LabelledArrays(inputs, targets)
+    found = {}
+    for class_weight in ("none", "balanced"):
+        classifier = model(dropout=0)
+        config = TrainingConfig(epochs=30, learning_rate=0.05, class_weight=class_weight)
+        fit(classifier, data, data, config, seed=7)
+        found[class_weight] = np.mean(np.argmax(classifier(inputs), axis=-1)[targets == 1] == 1)
+    assert found["balanced"] > found["none"]
+
+
+def test_it_logs_a_line_per_epoch(caplog):
+    caplog.set_level(logging.INFO)
+    train(epochs=2)
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("elmo_cli")]
+    assert lines[0].startswith("epoch 1 of 2: loss ")
+    assert lines[-1].startswith("training done after epoch 2; kept epoch 2 with validation loss")
