@@ -1,4 +1,4 @@
-"""One definition of tokens: substitutions that mean the same to Python's re and to RE2, then a split on spaces."""
+"""One definition of tokens: substitutions that Python's re and RE2 understand alike, then a split on spaces."""
 
 import functools
 import re
@@ -34,8 +34,8 @@ _APOSTROPHE, _PERIOD, _QUESTION, _COMMA, _THREE_DOTS, _TWO_DOTS = (
 )
 
 _TITLES = (
-    "Mr Mrs Ms Messrs Mme Mlle Dr Prof Rev Hon St Mt Ft Jr Sr Gen Col Lt Sgt Capt Maj Cpl CPL Adm Gov Sen Rep "
-    "Pres Inc Ltd Corp Bros Co Ave Blvd Rd Dept Univ Assn Vol Jan Feb Aug Sept Oct Nov Dec"
+    "Mr Mrs Ms Messrs Mme Mlle Dr Prof Rev Hon St Mt Ft Jr Sr Gen Col Lt Sgt Capt Maj Cpl CPL Adm Gov Sen "
+    "Rep Pres Inc Ltd Corp Bros Co Ave Blvd Rd Dept Univ Assn Vol Jan Feb Aug Sept Oct Nov Dec"
 ).replace(" ", "|")
 _ABBREVIATIONS = "etc|vs|al|cf|viz|ca|approx|vol|pp|eds"
 # Abbreviations only before a number, for they are words too.
@@ -116,11 +116,11 @@ _TREEBANK = (
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Turns a text into tokens by substitutions, then a split on spaces.
+    r"""Turns a text into tokens by substitutions, then a split on spaces.
 
     The substitutions are written in what Python's ``re`` (with ``re.ASCII``) and RE2 (and so
     ``tf.strings.regex_replace``) understand alike: no look-around, no back-references in
-    patterns, ``\\1`` in replacements, classes and ``\\b`` of ASCII only. After the last one the
+    patterns, ``\1`` in replacements, classes and ``\b`` of ASCII only. After the last one the
     text has single spaces between tokens and no other white space.
 
     Args:
