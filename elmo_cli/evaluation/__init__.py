@@ -1,0 +1,1 @@
+"""Numbers about predictions: metrics, reports and plots."""
