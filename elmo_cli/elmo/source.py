@@ -1,0 +1,254 @@
+"""From a handle, as a user writes it, to the files of an ELMo on this machine."""
+
+import difflib
+import hashlib
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from elmo_cli import files
+from elmo_cli.elmo import archive, fetch
+from elmo_cli.errors import RunError, SourceError
+
+logger = logging.getLogger(__name__)
+
+BUNDLED_DIRECTORY = Path(__file__).parent / "bundled"
+# Name of a folder in BUNDLED_DIRECTORY -> what it is; the first is the default.
+BUNDLED = {"mini": "a small English biLM trained by elmo-pretrain"}
+
+FORMS = """
+A handle is one of
+  bundled                          the ELMo that ships with elmo-cli (bundled:NAME for a certain one)
+  https://...                      a TensorFlow Hub module, for example https://tfhub.dev/google/elmo/3
+  DIRECTORY                        with saved_model.pb, or with options.json and weights.hdf5
+  MODULE.tar.gz                    a downloaded module
+  OPTIONS.json,WEIGHTS.hdf5        AllenNLP's pair of files, or the URLs of both"""
+
+
+@dataclass(frozen=True)
+class ElmoSource:
+    """An ELMo that is on this machine and ready to be read.
+
+    Args:
+        handle: What the user wrote.
+        kind: ``bilm`` for options.json with HDF5 weights, ``hub`` for a TensorFlow Hub module.
+        path: The directory with its files.
+        fingerprint: SHA-256 over all that decides the vectors, as 64 hexadecimal digits: weights and
+            options of a biLM, every file of a module with its relative path. File names of a biLM and
+            the place on disk do not enter it.
+        options_path: The options.json of a biLM.
+        weights_path: The HDF5 weights of a biLM.
+    """
+
+    handle: str
+    kind: Literal["bilm", "hub"]
+    path: Path
+    fingerprint: str
+    options_path: Path | None = None
+    weights_path: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dictionary of strings (and None) that `from_json` reads back."""
+        return {
+            "handle": self.handle,
+            "kind": self.kind,
+            "path": str(self.path),
+            "fingerprint": self.fingerprint,
+            "options_path": str(self.options_path) if self.options_path else None,
+            "weights_path": str(self.weights_path) if self.weights_path else None,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Reads what `to_json` returned."""
+        paths = {key: Path(data[key]) if data[key] else None for key in ("options_path", "weights_path")}
+        return cls(**{**data, **paths, "path": Path(data["path"])})
+
+
+def resolve(handle: str, *, offline: bool = False) -> ElmoSource:
+    """Finds the files a handle stands for; downloads and unpacks them into the cache where needed.
+
+    Args:
+        handle: See `FORMS`; for a pair of files, either of them is enough where the other has the
+            corresponding name beside it.
+        offline: Never use the network; what was downloaded before is found in the cache.
+
+    Returns:
+        The source; its files exist.
+
+    Raises:
+        SourceError: When the handle is of no known form, or its files are missing, incomplete or cannot
+            be downloaded. The message says what was looked for.
+    """
+    handle = handle.strip()
+    try:
+        source = _resolve(handle, offline)
+    except OSError as error:
+        raise SourceError(
+            f"ELMo {handle}: {error.filename or 'files'}: {error.strerror or error}."
+        ) from error
+    except RunError as error:  # of the cache directory
+        raise SourceError(
+            f"ELMo {handle}: {error} ELMO_CLI_CACHE names the directory for downloads."
+        ) from error
+    logger.info("ELMo %s is at %s (fingerprint %s)", handle, source.path, source.fingerprint[:12])
+    return source
+
+
+def _resolve(handle: str, offline: bool) -> ElmoSource:
+    if not handle:
+        raise SourceError(f"The ELMo handle is empty.\n{FORMS.strip()}")
+    if handle == "bundled" or handle.startswith("bundled:"):
+        return _bundled(handle)
+    path = Path(handle).expanduser().absolute()
+    if "," in handle and not path.exists():
+        return _pair(handle, offline)
+    if "://" in handle:
+        return _url(handle, offline)
+    if path.is_dir():
+        return _directory(handle, path)
+    if not path.exists():
+        raise SourceError(f"ELMo {handle}: there is no such file or directory{_nearest(path)}.{FORMS}")
+    if path.name.endswith(archive.ARCHIVE_SUFFIXES):
+        return _directory(handle, fetch.unpack_local(path))
+    if path.suffix in (".json", *archive.WEIGHTS_SUFFIXES):
+        return _bilm(handle, *_with_partner(handle, path))
+    raise SourceError(f"ELMo {handle}: a file that ends in {path.suffix or 'nothing'} is not known.{FORMS}")
+
+
+def _bundled(handle: str) -> ElmoSource:
+    """Source of a model that ships with the package."""
+    name = handle.partition(":")[2] or next(iter(BUNDLED))
+    if name not in BUNDLED:
+        raise SourceError(
+            f"ELMo {handle}: no model of that name ships with elmo-cli; there is: {', '.join(BUNDLED)}."
+        )
+    directory = BUNDLED_DIRECTORY / name
+    options, weights = directory / "options.json", directory / "weights.hdf5"
+    if missing := [path.name for path in (options, weights) if not path.is_file()]:
+        raise SourceError(
+            f"ELMo {handle}: {' and '.join(missing)} not found in {directory}; this installation of elmo-cli "
+            f"is incomplete. Install it again, or give another ELMo with --elmo.{FORMS}"
+        )
+    return _bilm(handle, options, weights)
+
+
+def _pair(handle: str, offline: bool) -> ElmoSource:
+    """Source of ``OPTIONS,WEIGHTS``, each a path or a URL."""
+    parts = [part.strip() for part in handle.split(",")]
+    if len(parts) != 2 or not parts[0].endswith(".json") or not parts[1].endswith(archive.WEIGHTS_SUFFIXES):
+        raise SourceError(
+            f"ELMo {handle}: with a comma, OPTIONS.json,WEIGHTS.hdf5 was expected, in this order.{FORMS}"
+        )
+    for part in parts:
+        path = Path(part).expanduser()
+        if "://" not in part and not path.is_file():
+            raise SourceError(f"ELMo {handle}: there is no file {part}{_nearest(path)}.")
+    return _bilm(handle, _local_file(parts[0], "json", offline), _local_file(parts[1], "hdf5", offline))
+
+
+def _local_file(part: str, content: Literal["json", "hdf5"], offline: bool) -> Path:
+    """One file of a pair, downloaded when it is a URL."""
+    if "://" in part:
+        return fetch.fetch_file(_checked_url(part), content=content, offline=offline)
+    return Path(part).expanduser().absolute()
+
+
+def _url(handle: str, offline: bool) -> ElmoSource:
+    """Source of one URL: a module, or either file of AllenNLP's pair."""
+    path = urlsplit(_checked_url(handle)).path
+    if not path.endswith((".json", *archive.WEIGHTS_SUFFIXES)):
+        return _directory(handle, fetch.fetch_module(handle, offline=offline))
+    name = path.rsplit("/", 1)[-1]
+    partner = next(iter(_partner_names(name)), None)
+    if partner is None:
+        raise SourceError(
+            f"ELMo {handle}: give the URLs of options and weights, joined by a comma: "
+            f"OPTIONS.json,WEIGHTS.hdf5."
+        )
+    urls = (handle, handle.replace(name, partner))
+    return _pair(",".join(urls if name.endswith(".json") else reversed(urls)), offline)
+
+
+def _checked_url(url: str) -> str:
+    """The URL, when it is one that can be fetched."""
+    parts = urlsplit(url)
+    if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
+        raise SourceError(f"ELMo {url}: only http:// and https:// addresses can be fetched.{FORMS}")
+    return url
+
+
+def _directory(handle: str, directory: Path) -> ElmoSource:
+    """Source of a directory, or of the one directory in it (archives often wrap their content)."""
+    root = archive.model_directory(directory, handle)
+    if (root / "saved_model.pb").is_file():
+        named = sorted(
+            (path.relative_to(root).as_posix(), path) for path in root.rglob("*") if path.is_file()
+        )
+        return ElmoSource(handle, "hub", root, _fingerprint(named))
+    options = _options_files(root)
+    if len(options) != 1:
+        names = ", ".join(path.name for path in options)
+        raise SourceError(
+            f"ELMo {handle}: {root} holds several models ({names}); give the path of one of them."
+        )
+    return _bilm(handle, *_with_partner(handle, options[0]))
+
+
+def _options_files(directory: Path) -> list[Path]:
+    plain = directory / "options.json"
+    return [plain] if plain.is_file() else sorted(directory.glob(archive.OPTIONS_PATTERN))
+
+
+def _with_partner(handle: str, path: Path) -> tuple[Path, Path]:
+    """(options, weights) from the path of either, the other being found beside it by its name."""
+    for name in _partner_names(path.name):
+        if (partner := path.with_name(name)).is_file():
+            return (path, partner) if path.suffix == ".json" else (partner, path)
+    if path.suffix == ".json":
+        found = [file for file in sorted(path.parent.iterdir()) if file.suffix in archive.WEIGHTS_SUFFIXES]
+        weights = [file for file in found if "weights" in file.stem] or found
+        if len(weights) == 1:
+            return path, weights[0]
+        seen = f"; {', '.join(file.name for file in found)} are there" if found else ""
+        looked_for = f"weights in HDF5 ({' or '.join(_partner_names(path.name)) or 'weights.hdf5'})"
+    else:
+        if (options := path.with_name("options.json")).is_file():
+            return options, path
+        seen, looked_for = "", f"options ({', '.join([*_partner_names(path.name), 'options.json'])})"
+    raise SourceError(
+        f"ELMo {handle}: no {looked_for} found beside {path}{seen}. Give both: OPTIONS.json,WEIGHTS.hdf5."
+    )
+
+
+def _partner_names(name: str) -> list[str]:
+    """Names that the other file of AllenNLP's pair may have."""
+    stem, _, suffix = name.rpartition(".")
+    if suffix == "json" and stem.endswith("options"):
+        return [stem.removesuffix("options") + "weights" + ending for ending in archive.WEIGHTS_SUFFIXES]
+    if suffix != "json" and stem.endswith("weights"):
+        return [stem.removesuffix("weights") + "options.json"]
+    return []
+
+
+def _bilm(handle: str, options: Path, weights: Path) -> ElmoSource:
+    fingerprint = _fingerprint((("options", options), ("weights", weights)))
+    return ElmoSource(handle, "bilm", options.parent, fingerprint, options, weights)
+
+
+def _fingerprint(named: Iterable[tuple[str, Path]]) -> str:
+    """SHA-256 over the name and the SHA-256 of each file, in the order given."""
+    lines = (f"{name}\0{files.sha256(path)}\n" for name, path in named)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _nearest(path: Path) -> str:
+    """The name beside a missing path that looks most like it, as the end of a sentence."""
+    parent = path.parent
+    if not parent.is_dir():
+        return f" (nor a directory {parent})"
+    close = difflib.get_close_matches(path.name, [other.name for other in parent.iterdir()], n=1)
+    return f"; did you mean {parent / close[0]}?" if close else ""
