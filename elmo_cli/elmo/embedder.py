@@ -1,0 +1,87 @@
+"""The contract between a source of embeddings and everything that uses them."""
+
+from typing import Any, Self
+
+import keras
+import tensorflow as tf
+
+from elmo_cli.elmo.source import ElmoSource
+
+
+class Embedder(keras.layers.Layer):
+    """Turns sentences into the layers of a frozen network.
+
+    A sentence is its tokens joined by single spaces; an empty sentence counts as one empty token. The
+    vectors of a sentence depend on nothing but the sentence: not on batch size, batch mates, order or
+    padding. Whatever stands in ``layers`` where ``mask`` is false has no meaning and must not be used.
+
+    Subclasses set the attributes below in ``__init__`` and implement `call`; a layer that is frozen gives
+    no gradients. Strings cannot be compiled by XLA, hence ``supports_jit`` is False.
+
+    Attributes:
+        source: Where the weights come from.
+        num_layers: L, the number of layers (3 for ELMo; 1 for a plain text-embedding module).
+        dim: D, the width of every layer.
+        token_level: Whether there is a vector for each token; otherwise T is 1 and the one vector stands
+            for the whole sentence.
+        num_variables: Number of variables read from the source, all of them frozen.
+        num_parameters: Number of numbers in them.
+
+    Call arguments:
+        sentences: Space-joined sentences, tf.string of shape (B,), B at least 1.
+
+    Returns:
+        layers: float32 (B, L, T, D), where T is the number of tokens of the longest sentence.
+        mask: bool (B, T), true for tokens.
+    """
+
+    source: ElmoSource
+    num_layers: int
+    dim: int
+    token_level: bool
+    num_variables: int
+    num_parameters: int
+
+    def __init__(self, *, source: ElmoSource, **kwargs: Any) -> None:
+        super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
+        self.source = source
+        self.supports_jit = False
+
+    @classmethod
+    def from_source(cls, source: ElmoSource) -> Self:
+        """Builds the embedder and reads its weights; raises SourceError when they cannot be used."""
+        return cls(source=source)
+
+    def call(self, sentences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See the class."""
+        raise NotImplementedError(f"{type(self).__name__} has no call")
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the name and where the weights come from; the weights themselves are not part of it."""
+        return {"name": self.name, "source": self.source.to_json()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Builds the embedder from `get_config`, reading the weights from the same place again."""
+        return cls(**{**config, "source": ElmoSource.from_json(config["source"])})
+
+
+def load_embedder(source: ElmoSource) -> Embedder:
+    """Reads the weights of a source into the embedder that fits its kind.
+
+    Args:
+        source: From `elmo_cli.elmo.source.resolve`.
+
+    Returns:
+        The embedder, its weights read and verified.
+
+    Raises:
+        SourceError: When the weights are damaged or of an unknown kind.
+    """
+    if source.kind == "hub":
+        from elmo_cli.elmo.hub_embedder import HubEmbedder
+
+        return HubEmbedder.from_source(source)
+    from elmo_cli.elmo.bilm_embedder import BiLMEmbedder
+
+    return BiLMEmbedder.from_source(source)
