@@ -1,0 +1,134 @@
+"""A trained classifier on disk: its weights, what it is made of, and which ELMo it belongs to."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from elmo_cli.classifier.text_classifier import TextClassifier
+from elmo_cli.elmo.embedder import Embedder
+from elmo_cli.errors import RunError
+from elmo_cli.files import atomic_path, sha256, write_text
+
+FORMAT_VERSION = 1
+CONFIG_FILE = "model.json"
+WEIGHTS_FILE = "classifier.weights.h5"
+
+
+@dataclass(frozen=True)
+class SavedElmo:
+    """The ELMo a saved classifier was trained on.
+
+    Args:
+        handle: What the user had written.
+        fingerprint: SHA-256 over its weights and options, 64 hexadecimal digits.
+    """
+
+    handle: str
+    fingerprint: str
+
+
+def save(classifier: TextClassifier, directory: str | Path) -> None:
+    """Writes ``model.json`` and ``classifier.weights.h5``; ELMo's own weights are named, not copied.
+
+    Each file is written beside its place and moved into it, ``model.json`` last: it holds the checksum of
+    the weights, so that files of two savings are never taken for one.
+
+    Args:
+        classifier: The classifier, trained.
+        directory: Made where it is missing.
+
+    Raises:
+        RunError: When the directory cannot be written or the disk is full.
+    """
+    directory = Path(directory)
+    weights = directory / WEIGHTS_FILE
+    with atomic_path(weights) as beside:
+        classifier.classifier.save_weights(beside)
+    source = classifier.embedder.source
+    arguments = {
+        key: value for key, value in classifier.get_config().items() if key not in ("name", "embedder")
+    }
+    config = {
+        "format_version": FORMAT_VERSION,
+        "elmo": asdict(SavedElmo(source.handle, source.fingerprint)),
+        "pooled_shape": list(classifier.encoder.shape),
+        "classifier": arguments,
+        "weights_sha256": sha256(weights),
+    }
+    write_text(directory / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
+
+
+def saved_elmo(directory: str | Path) -> SavedElmo:
+    """Says which ELMo to load for a saved classifier, so that it can be given to `load`.
+
+    Raises:
+        RunError: When ``model.json`` is missing, damaged or of a later format.
+    """
+    return SavedElmo(**_read_config(Path(directory))["elmo"])
+
+
+def load(directory: str | Path, embedder: Embedder) -> TextClassifier:
+    """Reads a classifier back; its logits are the same to the last bit.
+
+    Args:
+        directory: What was given to `save`.
+        embedder: The ELMo it was trained on; its fingerprint is compared.
+
+    Returns:
+        The classifier.
+
+    Raises:
+        RunError: When a file is missing, damaged or of a later format, or the ELMo is another one.
+    """
+    directory = Path(directory)
+    config = _read_config(directory)
+    _check_fingerprint(directory, SavedElmo(**config["elmo"]), embedder)
+    classifier = TextClassifier(embedder, **config["classifier"])
+    if list(classifier.encoder.shape) != config["pooled_shape"]:
+        raise RunError(
+            f"{directory}: the classifier expects vectors of {config['pooled_shape']} (layers, numbers), but "
+            f"this version makes {list(classifier.encoder.shape)} of the same ELMo. Train it again."
+        )
+    weights = directory / WEIGHTS_FILE
+    try:
+        if sha256(weights) != config["weights_sha256"]:
+            raise RunError(
+                f"{weights} is not the file that {CONFIG_FILE} describes: it is damaged, or left by a saving "
+                "that did not finish. Train it again."
+            )
+        classifier.classifier.load_weights(weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{weights} cannot be read ({error}). Train it again.") from error
+    return classifier
+
+
+def _read_config(directory: Path) -> dict[str, Any]:
+    path = directory / CONFIG_FILE
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        version = int(config["format_version"])
+        if version <= FORMAT_VERSION:
+            SavedElmo(**config["elmo"])
+            for key in ("pooled_shape", "classifier", "weights_sha256"):
+                config[key]
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing: this directory holds no saved classifier.") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} cannot be read ({error}). Train the classifier again.") from error
+    if version > FORMAT_VERSION:
+        raise RunError(
+            f"{path} has format version {version}; this elmo-cli reads up to {FORMAT_VERSION}. "
+            "Install the elmo-cli that wrote it, or a later one."
+        )
+    return dict(config)
+
+
+def _check_fingerprint(directory: Path, saved: SavedElmo, embedder: Embedder) -> None:
+    source = embedder.source
+    if source.fingerprint != saved.fingerprint:
+        raise RunError(
+            f"{directory}: the classifier was trained on the ELMo {saved.handle} with fingerprint "
+            f"{saved.fingerprint}, but {source.handle} now has {source.fingerprint}. The weights behind it "
+            "have changed: give the former ones, or train again."
+        )

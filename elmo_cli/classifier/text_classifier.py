@@ -1,0 +1,142 @@
+"""The whole model: texts become logits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from elmo_cli.classifier.encoding import Encoder
+from elmo_cli.classifier.pooled_classifier import PooledClassifier
+from elmo_cli.classifier.pooling import MaskedPooling
+from elmo_cli.config import POOLINGS
+from elmo_cli.elmo.embedder import Embedder
+from elmo_cli.text.sentences import Sentences
+
+CLASSIFY_ROWS = 1024
+
+
+@keras.saving.register_keras_serializable("elmo_cli")
+class TextClassifier(keras.Model):
+    """A frozen ELMo with pooling, a mix of its layers and a dense head on top.
+
+    There are two ways to the same logits: calling the model with texts, or `encode` once and then
+    `classify` (or training ``self.classifier``, the only part with trainable weights) on the vectors.
+
+    Args:
+        embedder: Where the vectors come from; it is frozen.
+        num_classes: Number of classes C.
+        poolings: Which of ``"mean"`` and ``"max"`` make one vector of those of the tokens. An embedder
+            that gives one vector for the whole text is taken as it is: mean alone.
+        hidden: See `PooledClassifier`, as for all that follow.
+        dropout: Share of inputs dropped in training, in [0, 1).
+        mix_l2: L2 penalty on the weights of the layer mix.
+        mix_trainable: Whether the mix is learned: ``elmo.trainable: mix``; not with ``none``.
+        standardize: Whether pooled vectors are standardised.
+        **kwargs: Those of `keras.Model`.
+
+    Call arguments:
+        sentences: Space-joined texts, tf.string (B,), B at least 1.
+        training: Whether dropout is at work.
+
+    Returns:
+        Logits, float32 (B, C).
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        num_classes: int,
+        *,
+        poolings: Sequence[str] = POOLINGS,
+        hidden: Sequence[int] = (),
+        dropout: float = 0.5,
+        mix_l2: float = 0.001,
+        mix_trainable: bool = True,
+        standardize: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+
+        # --- Layers ---
+        embedder.trainable = False
+        self.embedder = embedder
+        self.pooling = MaskedPooling(poolings if embedder.token_level else ("mean",), name="pooling")
+        self.classifier = PooledClassifier(
+            num_classes,
+            hidden=hidden,
+            dropout=dropout,
+            mix_l2=mix_l2,
+            mix_trainable=mix_trainable,
+            standardize=standardize,
+            name="classifier",
+        )
+        self.encoder = Encoder(embedder, self.pooling)
+        self.classifier.build((None, *self.encoder.shape))
+
+    # --- Model ---
+
+    def build(self, sentences_shape: tuple[int | None, ...]) -> None:
+        """Does nothing: all weights exist already."""
+        self.built = True
+
+    def call(self, sentences: Any, training: bool = False) -> Any:
+        """Computes logits from texts; see the class."""
+        # Token vectors of each layer (B, L, T, D) and which of them stand for tokens (B, T)
+        layers, mask = self.embedder(sentences)
+        # One vector for each layer (B, L, P), then logits (B, C)
+        return self.classifier(self.pooling(layers, mask), training=training)
+
+    def encode(self, sentences: Sentences, *, batch_tokens: int = 8192) -> NDArray[np.float32]:
+        """Embeds and pools sentences, each distinct one once: float32 (N, L, P); see `Encoder`."""
+        return self.encoder(sentences, batch_tokens=batch_tokens)
+
+    def classify(self, pooled: Any) -> Any:
+        """Computes logits, float32 (B, C), from vectors that `encode` made, float32 (B, L, P)."""
+        return self.classifier(pooled, training=False)
+
+    def probabilities(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Computes the probability of each class from vectors that `encode` made.
+
+        Args:
+            pooled: float32 (N, L, P); N may be 0.
+
+        Returns:
+            float32 (N, C); each row sums to 1.
+        """
+        starts = range(0, len(pooled), CLASSIFY_ROWS)
+        parts = [ops.softmax(self.classify(pooled[start : start + CLASSIFY_ROWS])) for start in starts]
+        empty = np.empty((0, self.classifier.num_classes), np.float32)
+        return np.concatenate([empty, *(ops.convert_to_numpy(part) for part in parts)])
+
+    @property
+    def num_trainable(self) -> int:
+        """How many numbers training changes."""
+        return self.classifier.num_trainable
+
+    @property
+    def num_frozen(self) -> int:
+        """How many numbers stay as they are: all of ELMo, and what is frozen in the classifier."""
+        return self.embedder.num_parameters + self.classifier.num_frozen
+
+    # --- Config ---
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__``."""
+        config = {key: value for key, value in self.classifier.get_config().items() if key != "name"}
+        return {
+            "name": self.name,
+            "embedder": keras.saving.serialize_keras_object(self.embedder),
+            "poolings": list(self.pooling.poolings),
+            **config,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "TextClassifier":
+        """Builds a classifier, its head untrained, from `get_config`."""
+        embedder = config["embedder"]
+        if isinstance(embedder, dict):
+            embedder = keras.saving.deserialize_keras_object(embedder, custom_objects=custom_objects)
+        return cls(**{**config, "embedder": embedder})

@@ -1,0 +1,105 @@
+"""A classifier on disk."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_embedder import OTHER_SOURCE, TinyEmbedder, sentences
+
+from elmo_cli.classifier.saving import CONFIG_FILE, WEIGHTS_FILE, SavedElmo, load, save, saved_elmo
+from elmo_cli.classifier.text_classifier import TextClassifier
+from elmo_cli.errors import RunError
+
+# Keras 3.15 reads its own variables with np.array(), which NumPy 2 warns about.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+
+TEXTS = ["a b c", "d", "the quick brown fox"]
+
+
+@pytest.fixture
+def classifier() -> TextClassifier:
+    """As if trained: every weight has a value of its own."""
+    classifier = TextClassifier(
+        TinyEmbedder(), 3, poolings=["max"], hidden=[4], dropout=0.25, mix_l2=0.5, mix_trainable=False
+    )
+    random = np.random.default_rng(0)
+    trained = classifier.classifier
+    trained.set_weights([random.normal(size=weight.shape) for weight in trained.get_weights()])
+    return classifier
+
+
+@pytest.fixture
+def saved(classifier, tmp_path):
+    save(classifier, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_logits_come_back_to_the_last_bit(classifier, saved):
+    again = load(saved, TinyEmbedder())
+    np.testing.assert_array_equal(again(tf.constant(TEXTS)), classifier(tf.constant(TEXTS)))
+    of_their_own = {"name": "", "embedder": None}
+    assert again.get_config() | of_their_own == classifier.get_config() | of_their_own
+
+
+def test_standardisation_is_saved_too(tmp_path):
+    classifier = TextClassifier(TinyEmbedder(), 3)
+    vectors = classifier.encode(sentences(*TEXTS))
+    classifier.classifier.adapt(vectors)
+    save(classifier, tmp_path)
+    np.testing.assert_array_equal(
+        load(tmp_path, TinyEmbedder()).classify(vectors), classifier.classify(vectors)
+    )
+
+
+def test_only_two_files_are_written_and_elmo_is_named(saved):
+    assert sorted(path.name for path in saved.iterdir()) == [WEIGHTS_FILE, CONFIG_FILE]
+    assert saved_elmo(saved) == SavedElmo("tiny", "a" * 64)
+
+
+def test_the_same_classifier_gives_the_same_bytes(classifier, saved, tmp_path):
+    save(classifier, tmp_path / "again")
+    for name in (WEIGHTS_FILE, CONFIG_FILE):
+        assert (tmp_path / "again" / name).read_bytes() == (saved / name).read_bytes()
+
+
+def test_another_elmo_is_refused(saved):
+    with pytest.raises(RunError, match=f"tiny with fingerprint {'a' * 64}.*{'b' * 64}"):
+        load(saved, TinyEmbedder(source=OTHER_SOURCE))
+
+
+def test_damaged_weights_are_refused(saved):
+    weights = saved / WEIGHTS_FILE
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(RunError, match=f"{WEIGHTS_FILE} is not the file"):
+        load(saved, TinyEmbedder())
+
+
+def test_missing_files_are_named(saved, tmp_path):
+    with pytest.raises(RunError, match="holds no saved classifier"):
+        load(tmp_path, TinyEmbedder())
+    (saved / WEIGHTS_FILE).unlink()
+    with pytest.raises(RunError, match=f"{WEIGHTS_FILE} cannot be read"):
+        load(saved, TinyEmbedder())
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"format_version": 1, "elmo": {}}'])
+def test_a_damaged_description_is_refused(saved, text):
+    (saved / CONFIG_FILE).write_text(text)
+    with pytest.raises(RunError, match=f"{CONFIG_FILE} cannot be read"):
+        load(saved, TinyEmbedder())
+
+
+def test_a_later_format_is_refused(saved):
+    config = json.loads((saved / CONFIG_FILE).read_text())
+    (saved / CONFIG_FILE).write_text(json.dumps({**config, "format_version": 99}))
+    with pytest.raises(RunError, match="format version 99"):
+        load(saved, TinyEmbedder())
+
+
+def test_an_embedder_of_another_width_is_refused(saved):
+    class Wider(TinyEmbedder):
+        dim = 5
+
+    with pytest.raises(RunError, match=r"expects vectors of \[2, 3\]"):
+        load(saved, Wider())

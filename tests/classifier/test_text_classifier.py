@@ -1,0 +1,87 @@
+"""The whole model: two ways to the same logits."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_embedder import TinyEmbedder, WholeTextEmbedder, sentences
+
+from elmo_cli.classifier.text_classifier import TextClassifier
+from elmo_cli.config import TrainingConfig
+from elmo_cli.training.arrays import LabelledArrays
+from elmo_cli.training.loop import fit
+
+TEXTS = ["a b c", "d", "", "the quick brown fox", "d"]
+
+
+@pytest.fixture
+def classifier() -> TextClassifier:
+    return TextClassifier(TinyEmbedder(), 3, hidden=(4,))
+
+
+def test_both_ways_give_the_same_logits(classifier):
+    vectors = classifier.encode(sentences(*TEXTS))
+    classifier.classifier.adapt(vectors)
+    logits = classifier(tf.constant(TEXTS))
+    assert logits.shape == (5, 3)
+    assert logits.dtype == "float32"
+    np.testing.assert_allclose(classifier.classify(vectors), logits, atol=1e-6)
+
+
+def test_logits_do_not_depend_on_batch_mates(classifier):
+    alone = np.concatenate([classifier(tf.constant([text])) for text in TEXTS])
+    np.testing.assert_allclose(alone, classifier(tf.constant(TEXTS)), atol=1e-6)
+
+
+def test_it_works_in_a_graph(classifier):
+    graph = tf.function(classifier)
+    np.testing.assert_allclose(graph(tf.constant(TEXTS)), classifier(tf.constant(TEXTS)), atol=1e-6)
+
+
+def test_probabilities_are_those_of_the_logits(classifier):
+    vectors = classifier.encode(sentences(*TEXTS))
+    probabilities = classifier.probabilities(vectors)
+    exponentials = np.exp(np.asarray(classifier.classify(vectors)))
+    np.testing.assert_allclose(
+        probabilities, exponentials / exponentials.sum(axis=1, keepdims=True), atol=1e-6
+    )
+    assert classifier.probabilities(vectors[:0]).shape == (0, 3)
+
+
+def test_many_rows_are_classified_in_parts(classifier):
+    vectors = np.random.default_rng(0).normal(size=(2500, 2, 6)).astype(np.float32)
+    np.testing.assert_allclose(
+        classifier.probabilities(vectors)[-3:], classifier.probabilities(vectors[-3:]), atol=1e-6
+    )
+
+
+def test_an_embedder_of_whole_texts_is_taken_as_it_is():
+    classifier = TextClassifier(WholeTextEmbedder(), 3, poolings=("mean", "max"))
+    assert classifier.encode(sentences(*TEXTS)).shape == (5, 2, 3)
+    layers, _ = classifier.embedder(tf.constant(TEXTS))
+    np.testing.assert_allclose(classifier.encode(sentences(*TEXTS)), layers[:, :, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize(("mix_trainable", "mix"), [(True, 3), (False, 0)])
+def test_it_counts_its_numbers(mix_trainable, mix):
+    classifier = TextClassifier(TinyEmbedder(), 3, mix_trainable=mix_trainable)
+    assert classifier.num_trainable == mix + 6 * 3 + 3
+    assert classifier.num_frozen == 7 + 2 * 2 * 6 + (3 - mix)
+
+
+def test_training_the_classifier_trains_the_model(classifier):
+    before = np.asarray(classifier(tf.constant(TEXTS)))
+    rows = LabelledArrays(classifier.encode(sentences(*TEXTS)), np.array([0, 1, 2, 0, 1], np.int32))
+    fit(classifier.classifier, rows, rows, TrainingConfig(epochs=3, learning_rate=0.1), seed=1)
+    assert not np.allclose(classifier(tf.constant(TEXTS)), before)
+
+
+def test_its_config_makes_another_of_its_kind(classifier):
+    read = json.loads(json.dumps(keras.saving.serialize_keras_object(classifier)))
+    again = keras.saving.deserialize_keras_object(read)
+    assert again.get_config() == classifier.get_config()
+    assert isinstance(again.embedder, TinyEmbedder)
+    again.classifier.set_weights(classifier.classifier.get_weights())
+    np.testing.assert_array_equal(again(tf.constant(TEXTS)), classifier(tf.constant(TEXTS)))
