@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from elmo_cli import files
 from elmo_cli.elmo import archive, fetch
@@ -105,7 +105,7 @@ def _resolve(handle: str, offline: bool) -> ElmoSource:
         return _bundled(handle)
     path = Path(handle).expanduser().absolute()
     if "," in handle and not path.exists():
-        return _pair(handle, offline)
+        return _pair(handle, handle.split(","), offline)
     if "://" in handle:
         return _url(handle, offline)
     if path.is_dir():
@@ -136,9 +136,9 @@ def _bundled(handle: str) -> ElmoSource:
     return _bilm(handle, options, weights)
 
 
-def _pair(handle: str, offline: bool) -> ElmoSource:
-    """Source of ``OPTIONS,WEIGHTS``, each a path or a URL."""
-    parts = [part.strip() for part in handle.split(",")]
+def _pair(handle: str, parts: Iterable[str], offline: bool) -> ElmoSource:
+    """Source of options and weights, each a path or a URL."""
+    parts = [part.strip() for part in parts]
     if len(parts) != 2 or not parts[0].endswith(".json") or not parts[1].endswith(archive.WEIGHTS_SUFFIXES):
         raise SourceError(
             f"ELMo {handle}: with a comma, OPTIONS.json,WEIGHTS.hdf5 was expected, in this order.{FORMS}"
@@ -169,8 +169,8 @@ def _url(handle: str, offline: bool) -> ElmoSource:
             f"ELMo {handle}: give the URLs of options and weights, joined by a comma: "
             f"OPTIONS.json,WEIGHTS.hdf5."
         )
-    urls = (handle, handle.replace(name, partner))
-    return _pair(",".join(urls if name.endswith(".json") else reversed(urls)), offline)
+    other = urlunsplit(urlsplit(handle)._replace(path=path.removesuffix(name) + partner))
+    return _pair(handle, (handle, other) if name.endswith(".json") else (other, handle), offline)
 
 
 def _checked_url(url: str) -> str:
