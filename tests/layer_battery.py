@@ -80,8 +80,6 @@ def _call(layer: keras.layers.Layer, inputs: Inputs, call_arguments: Mapping[str
 
 
 def _tensor(value: Any) -> Any:
-    if not isinstance(value, (np.ndarray, keras.KerasTensor)):
-        return value
     return tf.constant(value) if isinstance(value, np.ndarray) else value
 
 
