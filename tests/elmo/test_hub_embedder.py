@@ -1,4 +1,5 @@
 import shutil
+import sys
 import tarfile
 from pathlib import Path
 
@@ -194,3 +195,15 @@ def test_a_module_that_lost_its_variables_is_refused(tf1_modules, tmp_path):
     shutil.rmtree(copy / "variables")
     with pytest.raises(SourceError, match="variables"):
         load_embedder(resolve(str(copy)))
+
+
+def test_without_tensorflow_hub_the_command_to_install_it_is_named(tf1_modules, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_hub", None)  # as when its import fails
+    with pytest.raises(SourceError, match="pip install tensorflow-hub"):
+        load_embedder(resolve(str(tf1_modules / "text")))
+
+
+def test_an_embedder_without_a_call_is_a_slip(tf1_modules):
+    embedder = Embedder(source=resolve(str(tf1_modules / "text")))
+    with pytest.raises(NotImplementedError):
+        embedder.call(tf.constant(["x"]))
