@@ -1,0 +1,126 @@
+"""Finding the columns and naming the rows of a table that was read."""
+
+import bisect
+import difflib
+import logging
+from typing import Any, Literal
+
+import pandas as pd
+
+from elmo_cli.errors import DataError
+from elmo_cli.text.formats import OBVIOUS_NAMES
+
+logger = logging.getLogger(__name__)
+
+
+def table_name(df: pd.DataFrame) -> str:
+    """Returns the path a table was read from, or ``the table``."""
+    return str(df.attrs.get("path", "the table"))
+
+
+def row_number(df: pd.DataFrame, label: Any) -> Any:
+    """Returns the number of a row as a spreadsheet shows it: from 1, header and blank lines counted.
+
+    Args:
+        df: A table of `read_table` or `stream_table`, or rows taken from one.
+        label: The row's label in the index.
+    """
+    if not isinstance(label, int) and not hasattr(label, "__index__"):
+        return label
+    blank_lines = df.attrs.get("blank_lines", ())
+    return df.attrs.get("first_row", 1) + int(label) + bisect.bisect_right(blank_lines, int(label))
+
+
+def place(df: pd.DataFrame, label: Any, column: str) -> str:
+    """Returns where a cell stands, for the beginning of a message."""
+    return f'{table_name(df)}, row {row_number(df, label)}, column "{column}"'
+
+
+def resolve_column(df: pd.DataFrame, wanted: str | None, role: Literal["text", "label"]) -> str:
+    """Finds the column with the texts or the labels.
+
+    Args:
+        df: The table.
+        wanted: Its name, or its number from 1; None takes a column with an obvious name (and says so), or,
+            in a table of two columns, the one beside an obvious one.
+        role: What the column holds.
+
+    Returns:
+        The column's name, as in ``df.columns``.
+
+    Raises:
+        DataError: When there is no such column, or more than one of that name.
+    """
+    names = [str(name) for name in df.columns]
+    if wanted is not None:
+        return names[_given(df, names, wanted, role)]
+    found = _obvious(names, role)
+    if found is None and len(names) == 2:
+        other = _obvious(names, "label" if role == "text" else "text")
+        found = None if other is None else 1 - other
+    if found is None and role == "text" and len(names) == 1:
+        found = 0
+    if found is None:
+        raise DataError(
+            f"{table_name(df)}: which column holds the {role}s? {_listing(df, names)} "
+            f"Name it, or give its number, with --{role}-column.{_hint(df, role)}"
+        )
+    logger.info('%s: taking column %d, "%s", as the %s', table_name(df), found + 1, names[found], role)
+    return names[found]
+
+
+def _given(df: pd.DataFrame, names: list[str], wanted: str, role: str) -> int:
+    """Returns the position of the column that was asked for."""
+    positions = [position for position, name in enumerate(names) if name == wanted]
+    if not positions:
+        positions = [position for position, name in enumerate(names) if name.strip() == wanted.strip()]
+    if not positions and wanted.isdigit() and 1 <= int(wanted) <= len(names):
+        positions = [int(wanted) - 1]
+    if len(positions) == 1 and names.count(names[positions[0]]) == 1:
+        return positions[0]
+    if positions:
+        raise DataError(
+            f"{table_name(df)}, row 1: {names.count(names[positions[0]])} columns are called "
+            f'"{names[positions[0]]}". {_listing(df, names)} Give the {role} column a name of its own.'
+        )
+    close = difflib.get_close_matches(wanted.lower(), [name.lower() for name in names], 1)
+    near = f" Did you mean {next(name for name in names if name.lower() == close[0])}?" if close else ""
+    raise DataError(
+        f'{table_name(df)}: there is no column "{wanted}".{near} {_listing(df, names)} '
+        f"Name one, or give its number, with --{role}-column.{_hint(df, role)}"
+    )
+
+
+def _obvious(names: list[str], role: Literal["text", "label"]) -> int | None:
+    """Returns the position of the only column with the likeliest obvious name."""
+    plain = [name.strip().lower() for name in names]
+    for name in OBVIOUS_NAMES[role]:
+        if plain.count(name) == 1:
+            return plain.index(name)
+    return None
+
+
+def _listing(df: pd.DataFrame, names: list[str]) -> str:
+    """Returns the columns in a sentence; those of a table without a header by their first cells."""
+    layout = df.attrs.get("format")
+    if layout is not None and not layout.header and layout.kind in ("csv", "tsv") and len(df):
+        cells = [str(cell) for cell in df.iloc[0].tolist()]
+        names = [f"({cell[:20]}…)" if len(cell) > 20 else f"({cell})" for cell in cells]
+        return "It has no header; its columns begin: " + _numbered(names) + "."
+    return "Its columns are: " + _numbered([f'"{name}"' for name in names]) + "."
+
+
+def _numbered(names: list[str]) -> str:
+    shown = [f"{number} {name}" for number, name in enumerate(names[:40], 1)]
+    return ", ".join(shown) + (f" and {len(names) - 40} more" if len(names) > 40 else "")
+
+
+def _hint(df: pd.DataFrame, role: str) -> str:
+    """Returns what else may be wrong with a table that was read as plain lines or a single column."""
+    layout = df.attrs.get("format")
+    if layout is None or layout.kind not in ("lines", "csv", "tsv") or df.shape[1] > 1:
+        return ""
+    hint = " It was read as a single column; give the character between cells with --delimiter."
+    if role == "label":
+        hint += " Where each line is a label, a blank and a text, give --delimiter ' '."
+    return hint

@@ -1,0 +1,54 @@
+"""Which text encoding a file has."""
+
+import codecs
+from collections.abc import Iterable
+
+from elmo_cli.errors import ConfigError
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def checked_encoding(encoding: str) -> str:
+    """Returns the encoding; raises ConfigError when Python has no text encoding of that name."""
+    try:
+        "a".encode(encoding)
+    except LookupError as error:
+        raise ConfigError(
+            f'There is no text encoding "{encoding}". Common ones: utf-8, utf-16, cp1252, latin-1, gb18030.'
+        ) from error
+    return encoding
+
+
+def sniff_encoding(blocks: Iterable[bytes]) -> str:
+    """Tells the encoding: by its byte order mark, else UTF-8, else cp1252 (Western European Windows).
+
+    Text that is UTF-8 but for a few damaged bytes counts as UTF-8, so that reading names the damage.
+
+    Args:
+        blocks: The bytes in order, all of them or the first ones.
+
+    Returns:
+        The name of the encoding; it consumes a byte order mark.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    right = wrong = 0
+    first = True
+    for block in blocks:
+        if first:
+            for mark, encoding in _BYTE_ORDER_MARKS:
+                if block.startswith(mark):
+                    return encoding
+            first = False
+        if block.isascii() and not decoder.getstate()[0]:
+            continue
+        text = decoder.decode(block)
+        replaced = text.count("\ufffd")
+        wrong += max(0, replaced - block.count("\ufffd".encode()))
+        right += len(text) - len(text.encode("ascii", "ignore")) - replaced
+    return "utf-8" if right >= 10 * wrong else "cp1252"

@@ -1,0 +1,46 @@
+"""How tables are written down."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["csv", "tsv", "jsonl", "parquet", "lines"]
+
+# Column names from which a column's role is plain, the likeliest first.
+_TEXT_NAMES = (
+    "text sentence texts sentences review tweet message comment question utterance document content body "
+    "post headline title query description"
+)
+_LABEL_NAMES = "label labels class category target sentiment intent emotion topic tag label_name class_name y"
+OBVIOUS_NAMES = {"text": _TEXT_NAMES.split(), "label": _LABEL_NAMES.split()}
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """How a table is written down.
+
+    Args:
+        kind: ``csv`` and ``tsv`` have delimited rows, ``jsonl`` one JSON object a line, ``lines`` one
+            text a line; ``parquet`` is binary.
+        delimiter: Character between cells of csv and tsv, else None. A blank ends the first cell only.
+        encoding: Text encoding, as Python names it.
+        quoting: Whether ``"`` quotes cells.
+        header: Whether the first row names the columns.
+    """
+
+    kind: Kind
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    quoting: bool = True
+    header: bool = True
+
+    def for_output(self, kind: Kind | None = None) -> "TableFormat":
+        """Returns the format in which a table that was read in this one is written with columns added.
+
+        Args:
+            kind: The kind asked for; None stays as near to this format as more columns allow.
+        """
+        if kind in (None, self.kind) and self.kind != "lines" and self.delimiter != " ":
+            return self
+        if kind is None or kind == "lines":
+            kind = "tsv"
+        return TableFormat(kind, {"csv": ",", "tsv": "\t"}.get(kind))
