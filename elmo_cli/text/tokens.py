@@ -1,4 +1,4 @@
-"""One definition of tokens: substitutions that Python's re and RE2 understand alike, then a split on spaces."""
+"""One definition of tokens: substitutions that Python's re and RE2 understand alike, then a split."""
 
 import functools
 import re

@@ -1,0 +1,111 @@
+"""Space-joined sentences of limited length."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from elmo_cli.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """N sentences as embedders take them.
+
+    Args:
+        texts: object (N,) of str: tokens joined by single spaces, no padding.
+        lengths: int32 (N,): number of tokens, at least 1 (``""`` is one empty token).
+    """
+
+    texts: npt.NDArray[np.object_]
+    lengths: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        """Number of sentences, N."""
+        return len(self.texts)
+
+
+@dataclass(frozen=True)
+class CutReport:
+    """What the limit of the length took away.
+
+    Args:
+        num_rows: Rows looked at.
+        num_rows_cut: Rows that lost tokens.
+        num_tokens: Tokens before cutting.
+        num_tokens_cut: Tokens lost.
+    """
+
+    num_rows: int
+    num_rows_cut: int
+    num_tokens: int
+    num_tokens_cut: int
+
+    def __str__(self) -> str:
+        """Says it in a sentence."""
+        if not self.num_rows_cut:
+            return f"none of {self.num_rows} rows was cut"
+        return (
+            f"{self.num_rows_cut} of {self.num_rows} rows were cut and lost {self.num_tokens_cut} of "
+            f"{self.num_tokens} tokens ({self.num_tokens_cut / self.num_tokens:.2%})"
+        )
+
+
+def token_counts(joined: Sequence[str]) -> npt.NDArray[np.int32]:
+    """Returns the number of tokens of space-joined texts, int32 (N,); an empty text has one, empty, token."""
+    return np.fromiter((text.count(" ") + 1 for text in joined), dtype=np.int32, count=len(joined))
+
+
+def choose_max_tokens(lengths: npt.NDArray[np.int32], policy: int | str) -> int:
+    """Chooses how many tokens of a sentence are kept.
+
+    Args:
+        lengths: int32 (N,), tokens per sentence; N at least 1.
+        policy: A number of tokens; ``longest``; or ``pQ``, the smallest length that at least Q percent of
+            the sentences do not exceed, Q in (0, 100].
+
+    Returns:
+        Tokens, at least 1.
+
+    Raises:
+        ConfigError: For another policy.
+    """
+    text = str(policy).strip()
+    if re.fullmatch("[0-9]+", text) and int(text) > 0:
+        return int(text)
+    if text == "longest":
+        return int(lengths.max())
+    if (match := re.fullmatch(r"p([0-9]+(?:\.[0-9]+)?)", text)) and 0 < float(match[1]) <= 100:
+        return int(np.percentile(lengths, float(match[1]), method="inverted_cdf"))
+    raise ConfigError(
+        f'The maximum length must be a number of tokens, "longest", or a percentile such as "p99"; '
+        f"received {policy!r}."
+    )
+
+
+def cut(joined: Sequence[str], max_tokens: int) -> Sentences:
+    """Keeps the first tokens of each sentence.
+
+    Args:
+        joined: N texts, their tokens joined by single spaces.
+        max_tokens: Most tokens of a sentence, at least 1.
+
+    Returns:
+        The N sentences.
+    """
+    counts = token_counts(joined)
+    texts = np.empty(len(joined), dtype=object)
+    texts[:] = joined
+    for row in np.flatnonzero(counts > max_tokens):
+        texts[row] = " ".join(texts[row].split(" ", max_tokens)[:max_tokens])
+    return Sentences(texts, np.minimum(counts, np.int32(max_tokens)))
+
+
+def cut_report(counts: npt.NDArray[np.int32], max_tokens: int) -> CutReport:
+    """Returns what `cut` takes away from sentences of these lengths, int32 (N,)."""
+    lost = np.maximum(counts.astype(np.int64) - max_tokens, 0)
+    return CutReport(
+        len(counts), int(np.count_nonzero(lost)), int(counts.sum(dtype=np.int64)), int(lost.sum())
+    )
