@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from elmo_cli.bilm.scan import scan
+
 
 class State(NamedTuple):
     """What an LSTM carries from one token to the next.
@@ -17,6 +19,20 @@ class State(NamedTuple):
 
     output: Any
     memory: Any
+
+
+class Weights(NamedTuple):
+    """A cell's weights in the precision of its products, cast once for a whole sequence.
+
+    Args:
+        kernel: (I + P, 4D).
+        bias: (4D,).
+        projection_kernel: (D, P).
+    """
+
+    kernel: Any
+    bias: Any
+    projection_kernel: Any
 
 
 @keras.saving.register_keras_serializable("elmo_cli")
@@ -50,7 +66,8 @@ class ProjectedLSTMCell(keras.layers.Layer):
         projection_clip: float | None = 3.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # The memory stays in float32 whatever the policy, so casts are made by hand.
+        super().__init__(autocast=False, **kwargs)
         self.dim = dim
         self.projection_dim = projection_dim
         self.cell_clip = cell_clip
@@ -72,16 +89,25 @@ class ProjectedLSTMCell(keras.layers.Layer):
             ops.zeros((batch_size, self.dim), dtype="float32"),
         )
 
+    def cast_weights(self) -> Weights:
+        """Returns the weights in the compute dtype."""
+        return Weights(
+            *(ops.cast(weight, self.compute_dtype) for weight in (self.kernel, self.bias, self.projection_kernel))
+        )
+
     def call(self, inputs: Any, state: State) -> State:
+        return self.step(ops.cast(inputs, self.compute_dtype), state, self.cast_weights())
+
+    def step(self, inputs: Any, state: State, weights: Weights) -> State:
+        """Does what `call` does with weights and inputs that are cast already."""
         # All four gates in one product: (B, I + P) x (I + P, 4D).
-        gates = ops.matmul(ops.concatenate([inputs, state.output], axis=-1), self.kernel) + self.bias
-        # The memory is kept in float32 whatever the precision of the products.
+        gates = ops.matmul(ops.concatenate([inputs, state.output], axis=-1), weights.kernel) + weights.bias
         i, j, f, o = ops.split(ops.cast(gates, "float32"), 4, axis=-1)
         memory = ops.sigmoid(f + 1.0) * state.memory + ops.sigmoid(i) * ops.tanh(j)
         if self.cell_clip is not None:
             memory = ops.clip(memory, -self.cell_clip, self.cell_clip)
         hidden = ops.cast(ops.sigmoid(o) * ops.tanh(memory), self.compute_dtype)
-        output = ops.matmul(hidden, self.projection_kernel)
+        output = ops.matmul(hidden, weights.projection_kernel)
         if self.projection_clip is not None:
             output = ops.clip(output, -self.projection_clip, self.projection_clip)
         return State(output, memory)
@@ -112,16 +138,13 @@ def scan_side_by_side(
         Per cell its states after every step: output (T, B, P), memory (T, B, D).
     """
 
-    def step(carried: Any, at: Any) -> tuple[Any, Any]:
-        after = [
-            cell(x, State(*state)) for cell, x, state in zip(cells, at, carried, strict=True)
-        ]
-        after = [(state.output, state.memory) for state in after]
-        return after, after
+    weights = [cell.cast_weights() for cell in cells]
 
-    _, sequences = ops.scan(
-        step,
-        [(state.output, state.memory) for state in states],
-        [ops.cast(x, cell.compute_dtype) for cell, x in zip(cells, inputs, strict=True)],
-    )
-    return [State(*sequence) for sequence in sequences]
+    def step(carried: Sequence[State], at: Sequence[Any]) -> list[State]:
+        return [
+            cell.step(x, state, cast)
+            for cell, x, state, cast in zip(cells, at, carried, weights, strict=True)
+        ]
+
+    inputs = [ops.cast(x, cell.compute_dtype) for cell, x in zip(cells, inputs, strict=True)]
+    return scan(step, list(states), inputs)
