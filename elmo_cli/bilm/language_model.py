@@ -1,0 +1,119 @@
+"""The biLM with its two next-token heads: what pre-training trains."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from elmo_cli.bilm.network import BiLM
+
+
+@keras.saving.register_keras_serializable("elmo_cli")
+class LanguageModel(keras.Model):
+    """Predicts each token from those before it and, in the other direction, from those after it.
+
+    Both directions share the softmax weights, as in the paper. Training scores the true token
+    against sampled ones (`sampled_loss`); perplexity is measured over the whole vocabulary
+    (`full_loss`).
+
+    Args:
+        bilm: The network below the heads.
+        vocabulary_size: Number V of target words, the most frequent first.
+
+    Call arguments:
+        inputs: Dictionary of ``character_ids`` int32 (M, W), ``index`` int32 (B, T + 2) and
+            ``targets`` int32 (B, T + 2): the vocabulary ids of all positions, sentence marks
+            included. All sentences of a batch have the same length. In training also ``negatives``
+            int32 (K,), distinct, and ``log_expected`` float32 (V,): the logarithm of how often a
+            batch's sample is expected to hold each word.
+
+    Returns:
+        float32 (2,): mean negative log likelihood per token, forward and backward, in nats.
+
+    Reference: Jozefowicz et al. 2016, arXiv 1602.02410; Peters et al. 2018, arXiv 1802.05365.
+    """
+
+    def __init__(self, bilm: BiLM, vocabulary_size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Layers
+        self.bilm = bilm
+        self.vocabulary_size = vocabulary_size
+        width = bilm.options.lstm.projection_dim
+        self.softmax_kernel = self.add_weight(
+            shape=(vocabulary_size, width),
+            initializer=keras.initializers.RandomNormal(stddev=1.0 / np.sqrt(width)),
+            name="softmax_kernel",
+        )
+        self.softmax_bias = self.add_weight(
+            shape=(vocabulary_size,), initializer="zeros", name="softmax_bias"
+        )
+
+    # Model
+
+    def build(self, *_: Any, **__: Any) -> None:
+        self.bilm.build()
+        self.built = True
+
+    def call(self, inputs: dict[str, Any]) -> Any:
+        hidden, targets = self._hidden_and_targets(inputs)
+        if "negatives" in inputs:
+            losses = self._sampled_losses(hidden, targets, inputs["negatives"], inputs["log_expected"])
+        else:
+            losses = self._full_losses(hidden, targets)
+        # Forward and backward stand one behind the other.
+        return ops.mean(ops.reshape(losses, (2, -1)), axis=1)
+
+    def _hidden_and_targets(self, inputs: dict[str, Any]) -> tuple[Any, Any]:
+        """Returns float (2N, P) and int32 (2N,): all forward positions, then all backward ones."""
+        index = inputs["index"]
+        num_tokens = ops.zeros_like(index[:, 0]) + ops.shape(index)[1] - 2
+        directions = self.bilm.read(inputs["character_ids"], index, num_tokens)
+        targets = ops.transpose(inputs["targets"])
+        # Forward looks from a position to the next one, backward to the one before.
+        width = self.bilm.options.lstm.projection_dim
+        hidden = ops.concatenate([directions.forward[-1][:-1], directions.backward[-1][1:]])
+        wanted = ops.concatenate([targets[1:], targets[:-1]])
+        return ops.reshape(hidden, (-1, width)), ops.reshape(wanted, (-1,))
+
+    def _sampled_losses(self, hidden: Any, targets: Any, negatives: Any, log_expected: Any) -> Any:
+        """Cross-entropy over the true word and the sample, (2N,); importance-corrected logits."""
+        true = ops.sum(ops.cast(hidden, "float32") * ops.take(self.softmax_kernel, targets, axis=0), axis=-1)
+        true = true + ops.take(self.softmax_bias - log_expected, targets)
+        kernel = ops.cast(ops.take(self.softmax_kernel, negatives, axis=0), hidden.dtype)
+        sampled = ops.cast(ops.matmul(hidden, ops.transpose(kernel)), "float32")
+        sampled = sampled + ops.take(self.softmax_bias - log_expected, negatives)
+        # A sampled word that is the true one must not count against it.
+        sampled = ops.where(negatives[None, :] == targets[:, None], -1e9, sampled)
+        logits = ops.concatenate([true[:, None], sampled], axis=1)
+        return ops.sparse_categorical_crossentropy(ops.zeros_like(targets), logits, from_logits=True)
+
+    def _full_losses(self, hidden: Any, targets: Any) -> Any:
+        """Cross-entropy over the whole vocabulary, (2N,)."""
+        logits = ops.matmul(hidden, ops.cast(ops.transpose(self.softmax_kernel), hidden.dtype))
+        logits = ops.cast(logits, "float32") + self.softmax_bias
+        return ops.logsumexp(logits, axis=-1) - ops.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> Any:
+        """Returns the mean over both directions; Keras calls it in its training step."""
+        return ops.mean(y_pred)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Returns the running mean of the loss."""
+        return {"loss": self._loss_tracker.result()}
+
+    # Config
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "bilm": keras.saving.serialize_keras_object(self.bilm),
+            "vocabulary_size": self.vocabulary_size,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "LanguageModel":
+        """Builds the model from `get_config`'s dictionary."""
+        config = dict(config)
+        bilm = keras.saving.deserialize_keras_object(config.pop("bilm"))
+        return cls(bilm, **config)
