@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from layer_battery import check_layer
 
 from elmo_cli.elmo.graph_tokenizer import GraphTokenizer
 from elmo_cli.errors import ConfigError
@@ -69,10 +70,17 @@ def test_it_works_inside_of_a_keras_model_and_keeps_the_shape():
     assert model.predict(tf.constant(texts), verbose=0).tolist() == [[b"Do n't !", b"a b"], [b"", b"x ."]]
 
 
-def test_it_is_made_again_from_its_config():
-    layer = GraphTokenizer("whitespace", name="tokens")
-    again = GraphTokenizer.from_config(layer.get_config())
-    assert (again.tokenizer, again.name) == ("whitespace", "tokens")
+@pytest.mark.parametrize("name", NAMES)
+def test_the_battery(name):
+    texts = np.array(EDGE_CASES, dtype=object)
+    check_layer(
+        GraphTokenizer,
+        {"tokenizer": name},
+        texts,
+        expected_output_shape=(len(texts),),
+        expected_num_trainable=0,
+        symbolic=False,  # the battery knows no outputs of strings; see the test before
+    )
 
 
 def test_an_unknown_tokenizer_is_refused():

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from layer_battery import check_layer
 
 from elmo_cli.elmo.embedder import Embedder, load_embedder
 from elmo_cli.elmo.hub_embedder import HubEmbedder
@@ -145,10 +146,14 @@ def test_it_works_in_a_keras_model_that_predicts_and_trains(elmo):
     assert np.abs(model.trainable_variables[0].numpy() - before).max() > 0
 
 
-def test_it_is_made_again_from_its_config(elmo):
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(elmo))
-    assert isinstance(again, HubEmbedder)
-    np.testing.assert_array_equal(embed(again, SENTENCES)[0], embed(elmo, SENTENCES)[0])
+def test_the_battery(tf1_modules):
+    check_layer(
+        HubEmbedder,
+        {"source": resolve(str(tf1_modules / "elmo"))},
+        np.array(SENTENCES, dtype=object),
+        expected_output_shape=[(5, 3, 7, 16), (5, 7)],
+        expected_num_trainable=0,
+    )
 
 
 def test_a_module_served_as_an_archive(elmo, server, tf1_modules, tmp_path):
