@@ -6,6 +6,7 @@ The public names are imported on first use, so that ``import elmo_cli`` stays li
     predictions = Predictor("runs/mine")(table)
 """
 
+from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
@@ -15,7 +16,5 @@ __all__ = ["Predictor", "__version__", "load_run"]
 def __getattr__(name: str) -> Any:
     """Imports a public name on first use (PEP 562)."""
     if name in ("Predictor", "load_run"):
-        from elmo_cli.workflows import predict
-
-        return getattr(predict, name)
+        return getattr(import_module("elmo_cli.workflows.predict"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
