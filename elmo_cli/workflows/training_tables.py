@@ -1,0 +1,134 @@
+"""The tables of a training: read, checked and made into examples before TensorFlow is needed."""
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from elmo_cli.config import DataConfig, RunConfig
+from elmo_cli.errors import ConfigError
+from elmo_cli.files import sha256
+from elmo_cli.text.cells import labels_of, usable_rows
+from elmo_cli.text.columns import resolve_column
+from elmo_cli.text.labels import LabelSet
+from elmo_cli.text.preprocessor import Examples, Preprocessor
+from elmo_cli.text.splits import stratified_split
+from elmo_cli.text.tables import read_table
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LabelledTable:
+    """A table and what training or evaluation needs of it.
+
+    Args:
+        rows: The table of N rows, unusable ones dropped where the user asked for it.
+        examples: Its sentences.
+        labels: Its N labels as they stand in the table.
+        targets: int32 (N,), their class ids, -1 for a label that training never saw.
+    """
+
+    rows: pd.DataFrame
+    examples: Examples
+    labels: list[str]
+    targets: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class TrainingTables:
+    """Everything that training is given.
+
+    Args:
+        preprocessor: Fitted on the training part.
+        train: What is learned from.
+        valid: What decides when to stop.
+        test: What is evaluated once at the end, or None.
+        valid_is_split: Whether the validation rows were split off the training table.
+        hashes: SHA-256 of each file, by its path.
+    """
+
+    preprocessor: Preprocessor
+    train: LabelledTable
+    valid: LabelledTable
+    test: LabelledTable | None
+    valid_is_split: bool
+    hashes: dict[str, str]
+
+
+def read_training_tables(config: RunConfig) -> TrainingTables:
+    """Reads and checks the tables of a training.
+
+    Args:
+        config: The whole run.
+
+    Returns:
+        The tables, split and tokenised.
+
+    Raises:
+        ConfigError: Without a training table.
+        DataError: If a table cannot be read or used; names file, row, column and the way out.
+    """
+    data = config.data
+    if data.train is None:
+        raise ConfigError(
+            "Which table shall be learned from? Give it as the first argument, or as data.train."
+        )
+    table = read_table(data.train, data)
+    # Found once, here; the other tables must have the same columns.
+    data = replace(
+        data,
+        text_column=resolve_column(table, data.text_column, "text"),
+        label_column=resolve_column(table, data.label_column, "label"),
+    )
+    table = _usable(table, data)
+    others = {
+        name: _usable(read_table(path, data, expected_columns=_columns(data)), data)
+        for name, path in (("valid", data.valid), ("test", data.test))
+        if path is not None
+    }
+    labels = labels_of(table, _columns(data)[1])
+    targets = LabelSet.fit(labels, where=data.train or "the training table").encode(labels)
+    train, valid_is_split = table, "valid" not in others
+    if valid_is_split:
+        kept, held_out = stratified_split(targets, data.validation_fraction, config.seed)
+        train, others["valid"] = table.iloc[kept], table.iloc[held_out]
+        logger.info("%d rows to learn from, %d split off for validation", len(kept), len(held_out))
+    preprocessor = Preprocessor.fit(train, data, config.text, list(others.values()))
+    logger.info("%d classes: %s", preprocessor.label_set.num_classes, _listed(preprocessor.label_set.names))
+    tables = {name: labelled_table(rows, preprocessor) for name, rows in {"train": train, **others}.items()}
+    for name, labelled in tables.items():
+        logger.info("%s: at most %d tokens, %s", name, preprocessor.max_tokens, labelled.examples.cut)
+    paths = [path for path in (data.train, data.valid, data.test) if path is not None]
+    return TrainingTables(
+        preprocessor,
+        tables["train"],
+        tables["valid"],
+        tables.get("test"),
+        valid_is_split,
+        {path: sha256(path) for path in paths},
+    )
+
+
+def labelled_table(rows: pd.DataFrame, preprocessor: Preprocessor) -> LabelledTable:
+    """Makes examples of a table; labels that training never saw get the target -1."""
+    labels = labels_of(rows, resolve_column(rows, preprocessor.label_column, "label"))
+    examples = preprocessor.transform(rows, labelled=False)
+    return LabelledTable(rows, examples, labels, preprocessor.label_set.encode(labels))
+
+
+def _columns(data: DataConfig) -> tuple[str, str]:
+    return str(data.text_column), str(data.label_column)
+
+
+def _usable(table: pd.DataFrame, data: DataConfig) -> pd.DataFrame:
+    text_column = resolve_column(table, data.text_column, "text")
+    label_column = resolve_column(table, data.label_column, "label")
+    return usable_rows(table, text_column=text_column, label_column=label_column, data=data)
+
+
+def _listed(names: tuple[str, ...], most: int = 12) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
