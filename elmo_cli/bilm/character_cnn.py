@@ -23,6 +23,7 @@ class Highway(keras.layers.Layer):
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes two kernels (N, N) and two biases (N,)."""
         width = input_shape[-1]
         self.transform_kernel = self.add_weight(shape=(width, width), name="transform_kernel")
         self.transform_bias = self.add_weight(shape=(width,), initializer="zeros", name="transform_bias")
@@ -32,6 +33,7 @@ class Highway(keras.layers.Layer):
         )
 
     def call(self, inputs: Any) -> Any:
+        """Mixes a vector with its transformation; see the class."""
         transformed = ops.relu(ops.matmul(inputs, self.transform_kernel) + self.transform_bias)
         gate = ops.sigmoid(ops.matmul(inputs, self.carry_kernel) + self.carry_bias)
         return gate * transformed + (1.0 - gate) * inputs
@@ -87,6 +89,7 @@ class CharacterCNN(keras.layers.Layer):
         )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes the characters' vectors, the convolutions, the highways and the projection."""
         self.character_embedding = self.add_weight(
             shape=(NUM_CHARACTERS, self.embedding_dim),
             initializer=keras.initializers.RandomUniform(-1.0, 1.0),
@@ -112,6 +115,7 @@ class CharacterCNN(keras.layers.Layer):
         )
 
     def call(self, character_ids: Any) -> Any:
+        """Turns characters into token vectors; see the class."""
         # Characters: (M, W) -> (M, W, E).
         embedded = ops.take(self.character_embedding, character_ids, axis=0)
         # Best window of each filter: (M, number) per width, joined to (M, F).
@@ -127,9 +131,11 @@ class CharacterCNN(keras.layers.Layer):
         return ops.matmul(vectors, self.projection_kernel) + self.projection_bias
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Returns (M, P)."""
         return (input_shape[0], self.projection_dim)
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__``."""
         return {
             **super().get_config(),
             "embedding_dim": self.embedding_dim,

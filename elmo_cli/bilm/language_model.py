@@ -27,6 +27,7 @@ class LanguageModel(keras.Model):
             included. All sentences of a batch have the same length. In training also ``negatives``
             int32 (K,), distinct, and ``log_expected`` float32 (V,): the logarithm of how often a
             batch's sample is expected to hold each word.
+        training: Whether a gradient will be taken.
 
     Returns:
         float32 (2,): mean negative log likelihood per token, forward and backward, in nats.
@@ -52,11 +53,13 @@ class LanguageModel(keras.Model):
     # Model
 
     def build(self, *_: Any, **__: Any) -> None:
+        """Builds the network below; the heads have their weights already."""
         self.bilm.build()
         self.built = True
 
-    def call(self, inputs: dict[str, Any]) -> Any:
-        hidden, targets = self._hidden_and_targets(inputs)
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
+        """Returns the losses of both directions; see the class."""
+        hidden, targets = self._hidden_and_targets(inputs, training=bool(training))
         if "negatives" in inputs:
             losses = self._sampled_losses(hidden, targets, inputs["negatives"], inputs["log_expected"])
         else:
@@ -64,11 +67,11 @@ class LanguageModel(keras.Model):
         # Forward and backward stand one behind the other.
         return ops.mean(ops.reshape(losses, (2, -1)), axis=1)
 
-    def _hidden_and_targets(self, inputs: dict[str, Any]) -> tuple[Any, Any]:
+    def _hidden_and_targets(self, inputs: dict[str, Any], *, training: bool) -> tuple[Any, Any]:
         """Returns float (2N, P) and int32 (2N,): all forward positions, then all backward ones."""
         index = inputs["index"]
         num_tokens = ops.zeros_like(index[:, 0]) + ops.shape(index)[1] - 2
-        directions = self.bilm.read(inputs["character_ids"], index, num_tokens)
+        directions = self.bilm.read(inputs["character_ids"], index, num_tokens, training=training)
         targets = ops.transpose(inputs["targets"])
         # Forward looks from a position to the next one, backward to the one before.
         width = self.bilm.options.lstm.projection_dim
@@ -105,6 +108,7 @@ class LanguageModel(keras.Model):
     # Config
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__``."""
         return {
             **super().get_config(),
             "bilm": keras.saving.serialize_keras_object(self.bilm),

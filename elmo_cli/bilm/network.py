@@ -40,6 +40,7 @@ class BiLM(keras.layers.Layer):
         character_ids: int32 (M, W), the characters of the batch's distinct tokens.
         index: int32 (B, T + 2), rows of `character_ids` for each position, sentence marks included.
         lengths: int32 (B,), tokens per sentence without the marks.
+        training: Whether a gradient will be taken; it changes speed and memory, not results.
 
     Returns:
         float32 (B, L, T, 2P): forward and backward side by side, without the sentence marks; layer
@@ -71,15 +72,17 @@ class BiLM(keras.layers.Layer):
         )
 
     def build(self, *_: Any, **__: Any) -> None:
-        if self.built:
+        """Makes all weights; no shape is needed, and a second call does nothing."""
+        if self.character_cnn.built:
             return
         self.character_cnn.build((None, None))
         for cell in (*self.forward_cells, *self.backward_cells):
             cell.build((None, self.options.lstm.projection_dim))
         self.built = True
 
-    def call(self, character_ids: Any, index: Any, lengths: Any) -> Any:
-        directions = self.read(character_ids, index, lengths)
+    def call(self, character_ids: Any, index: Any, lengths: Any, training: bool | None = None) -> Any:
+        """Returns the layers of each token; see the class."""
+        directions = self.read(character_ids, index, lengths, training=bool(training))
         # Per layer (T + 2, B, 2P) without the two marks, then (B, L, T, 2P).
         layers = [
             ops.concatenate([forward, backward], axis=-1)[1:-1]
@@ -95,6 +98,8 @@ class BiLM(keras.layers.Layer):
         index: Any,
         lengths: Any,
         initial_states: Sequence[tuple[State, State]] | None = None,
+        *,
+        training: bool = False,
     ) -> Directions:
         """Runs both stacks over whole sentences, marks included.
 
@@ -105,6 +110,7 @@ class BiLM(keras.layers.Layer):
             initial_states: (forward, backward) State per LSTM layer, as `final_states` of another
                 batch returned them; zeros when absent. ELMo's reference code carries the state from
                 batch to batch; it is here to compare with it.
+            training: As in `call`.
 
         Returns:
             Every layer in both directions.
@@ -128,9 +134,10 @@ class BiLM(keras.layers.Layer):
                 if initial_states
                 else [cell.initial_state(batch_size) for cell in cells]
             )
-            sequences = scan_side_by_side(cells, (forward, backward), states)
+            sequences = scan_side_by_side(cells, (forward, backward), states, training=training)
             if initial_states:
-                final_states.append(tuple(_last(sequence, total) for sequence in sequences))
+                forward_sequence, backward_sequence = sequences
+                final_states.append((_last(forward_sequence, total), _last(backward_sequence, total)))
             outputs = [sequence.output for sequence in sequences]
             if layer and self.options.lstm.use_skip_connections:
                 outputs = [
@@ -145,6 +152,7 @@ class BiLM(keras.layers.Layer):
         )
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__``."""
         return {**super().get_config(), "options": self.options.to_dict()}
 
     @classmethod

@@ -74,6 +74,7 @@ class ProjectedLSTMCell(keras.layers.Layer):
         self.projection_clip = projection_clip
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes the weights for inputs of width ``input_shape[-1]``; see `Weights`."""
         self.kernel = self.add_weight(
             shape=(int(input_shape[-1] or 0) + self.projection_dim, 4 * self.dim), name="kernel"
         )
@@ -92,27 +93,38 @@ class ProjectedLSTMCell(keras.layers.Layer):
     def cast_weights(self) -> Weights:
         """Returns the weights in the compute dtype."""
         return Weights(
-            *(ops.cast(weight, self.compute_dtype) for weight in (self.kernel, self.bias, self.projection_kernel))
+            *(
+                ops.cast(weight, self.compute_dtype)
+                for weight in (self.kernel, self.bias, self.projection_kernel)
+            )
         )
 
     def call(self, inputs: Any, state: State) -> State:
+        """Takes one step; see the class."""
         return self.step(ops.cast(inputs, self.compute_dtype), state, self.cast_weights())
 
     def step(self, inputs: Any, state: State, weights: Weights) -> State:
         """Does what `call` does with weights and inputs that are cast already."""
-        # All four gates in one product: (B, I + P) x (I + P, 4D).
-        gates = ops.matmul(ops.concatenate([inputs, state.output], axis=-1), weights.kernel) + weights.bias
-        i, j, f, o = ops.split(ops.cast(gates, "float32"), 4, axis=-1)
-        memory = ops.sigmoid(f + 1.0) * state.memory + ops.sigmoid(i) * ops.tanh(j)
-        if self.cell_clip is not None:
-            memory = ops.clip(memory, -self.cell_clip, self.cell_clip)
-        hidden = ops.cast(ops.sigmoid(o) * ops.tanh(memory), self.compute_dtype)
+        memory, hidden = self.activate(self.gates(inputs, state.output, weights), state.memory)
         output = ops.matmul(hidden, weights.projection_kernel)
         if self.projection_clip is not None:
             output = ops.clip(output, -self.projection_clip, self.projection_clip)
         return State(output, memory)
 
+    def gates(self, inputs: Any, output: Any, weights: Weights) -> Any:
+        """Returns all four gates before their activations, in one product: (B, I + P) x (I + P, 4D)."""
+        return ops.matmul(ops.concatenate([inputs, output], axis=-1), weights.kernel) + weights.bias
+
+    def activate(self, gates: Any, memory: Any) -> tuple[Any, Any]:
+        """Returns the memory after the step, float32 (B, D), and what is to be projected, (B, D)."""
+        i, j, f, o = ops.split(ops.cast(gates, "float32"), 4, axis=-1)
+        memory = ops.sigmoid(f + 1.0) * memory + ops.sigmoid(i) * ops.tanh(j)
+        if self.cell_clip is not None:
+            memory = ops.clip(memory, -self.cell_clip, self.cell_clip)
+        return memory, ops.cast(ops.sigmoid(o) * ops.tanh(memory), self.compute_dtype)
+
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__``."""
         return {
             **super().get_config(),
             "dim": self.dim,
@@ -123,7 +135,11 @@ class ProjectedLSTMCell(keras.layers.Layer):
 
 
 def scan_side_by_side(
-    cells: Sequence[ProjectedLSTMCell], inputs: Sequence[Any], states: Sequence[State]
+    cells: Sequence[ProjectedLSTMCell],
+    inputs: Sequence[Any],
+    states: Sequence[State],
+    *,
+    training: bool = False,
 ) -> list[State]:
     """Runs independent LSTMs over sequences of one length, in one loop.
 
@@ -133,18 +149,24 @@ def scan_side_by_side(
         cells: One built cell per sequence.
         inputs: float (T, B, I) per cell, time first.
         states: The state of each cell before the first step.
+        training: Whether a gradient will be taken. It is possible without, but slower; with it more
+            is kept of every step.
 
     Returns:
         Per cell its states after every step: output (T, B, P), memory (T, B, D).
     """
-
     weights = [cell.cast_weights() for cell in cells]
+    inputs = [ops.cast(x, cell.compute_dtype) for cell, x in zip(cells, inputs, strict=True)]
+    if training and keras.backend.backend() == "tensorflow":
+        from elmo_cli.bilm.lstm_gradient import scan_for_training
 
-    def step(carried: Sequence[State], at: Sequence[Any]) -> list[State]:
-        return [
+        return scan_for_training(cells, inputs, states, weights)
+
+    def step(carried: Sequence[State], at: Sequence[Any]) -> tuple[list[State], list[State]]:
+        after = [
             cell.step(x, state, cast)
             for cell, x, state, cast in zip(cells, at, carried, weights, strict=True)
         ]
+        return after, after
 
-    inputs = [ops.cast(x, cell.compute_dtype) for cell, x in zip(cells, inputs, strict=True)]
-    return scan(step, list(states), inputs)
+    return scan(step, list(states), inputs, like=list(states))[1]
