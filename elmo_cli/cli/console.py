@@ -1,29 +1,31 @@
 """What every command says, and the exit code it ends with."""
 
 import contextlib
+import faulthandler
 import logging
 import os
 import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from elmo_cli import __version__
 from elmo_cli.errors import ConfigError, DataError, ElmoCliError, RunError, SourceError
 
-UNEXPECTED, WRONG_USE, BAD_DATA, NO_WEIGHTS, INTERRUPTED = 1, 2, 3, 4, 130
+UNEXPECTED, WRONG_USE, BAD_DATA, NO_WEIGHTS, BELOW_GATE, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
-EXIT_CODES = """\b
-Exit codes:
-  0    done
-  1    unexpected failure; a bug, please report it
-  2    wrong use: an option, a configuration or a run directory
-  3    bad data: a table cannot be read or used
-  4    ELMo weights are not available
-  130  interrupted"""
+EXIT_CODES = {
+    0: "done",
+    UNEXPECTED: "unexpected failure: a bug, please report it",
+    WRONG_USE: "wrong use: an option, a configuration or a run directory",
+    BAD_DATA: "bad data: a table cannot be read or used",
+    NO_WEIGHTS: "ELMo weights are not available",
+    BELOW_GATE: "kept for quality gates: a number is below the one asked for",
+    INTERRUPTED: "interrupted; what was finished is saved",
+}
 
 _CODES: dict[type[ElmoCliError], int] = {
     ConfigError: WRONG_USE,
@@ -33,11 +35,58 @@ _CODES: dict[type[ElmoCliError], int] = {
 }
 
 
-class Command(click.Command):
-    """A command that turns errors into messages and exit codes, and lists the codes in its help."""
+class Option(click.Option):
+    """An option that knows under which heading of the help it stands.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"epilog": EXIT_CODES, **kwargs})
+    Args:
+        *args: Those of `click.Option`.
+        **kwargs: Those of `click.Option`.
+
+    Attributes:
+        section: The heading; see `options.section`.
+    """
+
+    section = "Other options"
+
+
+class Command(click.Command):
+    """A command that turns errors into messages and exit codes.
+
+    Its help has examples below the description, options under headings, and the exit codes at the end.
+
+    Args:
+        *args: Those of `click.Command`.
+        examples: Command lines to show.
+        **kwargs: Those of `click.Command`.
+    """
+
+    def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:
+        settings = {"max_content_width": 100, "help_option_names": ["-h", "--help"]}
+        super().__init__(*args, **{"context_settings": settings, **kwargs})
+        self.examples = examples
+
+    def format_help_text(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes description and examples."""
+        super().format_help_text(context, formatter)
+        with formatter.section("Examples"):
+            for example in self.examples:
+                formatter.write(f"{'':{formatter.current_indent}}{example}\n")
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the options under their headings, in the order of first appearance."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(context):
+            record = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None
+            if record is not None:
+                sections.setdefault(getattr(parameter, "section", Option.section), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records, col_max=32)
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the exit codes."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES.items()])
 
     def invoke(self, context: click.Context) -> Any:
         """Runs the command; every way it can end has its exit code."""
@@ -80,45 +129,64 @@ def start_messages(*, quiet: bool = False, verbose: bool = False) -> None:
 
     Args:
         quiet: Warnings only.
-        verbose: TensorFlow's own messages, too.
+        verbose: Details, too.
     """
     package = logging.getLogger("elmo_cli")
-    package.setLevel(logging.INFO)
+    package.setLevel(logging.DEBUG if verbose else logging.INFO)
     for handler in [handler for handler in package.handlers if isinstance(handler, _Lines)]:
         package.removeHandler(handler)
-    lines = _Lines(logging.WARNING if quiet else logging.INFO)
-    package.addHandler(lines)
+    package.addHandler(_Lines(logging.WARNING if quiet else logging.NOTSET))
     package.propagate = False
+
+
+def start_tensorflow(device: Literal["auto", "cpu", "gpu"] = "auto", *, verbose: bool = False) -> None:
+    """Imports TensorFlow, chooses the device and runs a first operation, all without noise.
+
+    Most of what TensorFlow's native code says comes while it is imported, finds its devices and starts its
+    runtime. When that fails unexpectedly, what was held back is shown.
+
+    Args:
+        device: See `elmo_cli.training.device.use_device`.
+        verbose: Show everything.
+
+    Raises:
+        ConfigError: When there is no GPU but one is asked for.
+    """
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with contextlib.nullcontext() if verbose else _native_messages_held_back():
+        import tensorflow as tf
+
+        from elmo_cli.training.device import use_device
+
+        use_device(device)
+        if not verbose:
+            for name in ("tensorflow", "absl"):
+                logging.getLogger(name).setLevel(logging.ERROR)
+        square = tf.ones((4, 4))
+        tf.function(lambda: square @ square)()
 
 
 @contextlib.contextmanager
-def tensorflow_quiet(*, verbose: bool = False) -> Iterator[None]:
-    """Keeps what TensorFlow's native code says while it starts off the terminal.
-
-    Import the workflow inside the block. The block also runs a first operation, for some of the noise
-    comes with it. When the block fails, what was held back is shown.
-
-    Args:
-        verbose: Show everything.
-    """
-    if verbose:
-        yield
-        return
+def _native_messages_held_back() -> Iterator[None]:
+    """Keeps file descriptor 2 off the terminal; Python's own sys.stderr is not to be used meanwhile."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    terminal = os.dup(2)
+    # A crash of native code cannot be caught; at least it says where it happened.
+    reports_crashes = not faulthandler.is_enabled()
+    if reports_crashes:
+        faulthandler.enable(terminal)
     with tempfile.TemporaryFile() as held_back:
         os.dup2(held_back.fileno(), 2)
         try:
             yield
-            import tensorflow as tf
-
-            tf.get_logger().setLevel("ERROR")
-        except BaseException:
-            held_back.seek(0)
-            os.write(kept, held_back.read())
+        except Exception as error:
+            if not isinstance(error, ElmoCliError):
+                held_back.seek(0)
+                os.write(terminal, held_back.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(terminal, 2)
+            if reports_crashes:
+                faulthandler.disable()
+            os.close(terminal)

@@ -8,18 +8,44 @@ import click
 from elmo_cli.cli import console, options
 
 
-@click.command(cls=console.Command)
+@click.command(
+    cls=console.Command,
+    examples=("elmo-eval runs/mine test.csv", "elmo-eval runs/mine test.csv --json | jq .accuracy"),
+)
 @click.argument("run", type=options.PATH)
 @click.argument("file", type=options.PATH)
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and nothing else there."
+@options.section(
+    "Output",
+    options.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help_text="Print one JSON object on stdout, and nothing else there.",
+    ),
 )
-@options.labels
-@options.reading
-@options.setting("--format", "data.format", "Format of FILE; told from name and content.", type=options.KINDS)
-@options.device
+@options.section(
+    "Table",
+    *options.LABELS,
+    *options.READING,
+    options.setting(
+        "--format",
+        "data.format",
+        "Format of FILE: csv, tsv, jsonl, parquet or lines; else told from it.",
+        metavar="KIND",
+    ),
+)
+@options.section("Computing", options.ELMO, options.DEVICE)
 @options.messages
-def main(run: Path, file: Path, as_json: bool, quiet: bool, verbose: bool, device: Any, **flags: Any) -> None:
+def main(
+    run: Path,
+    file: Path,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    device: Any,
+    elmo: str | None,
+    **flags: Any,
+) -> None:
     """Score RUN on FILE, a table with texts and labels.
 
     Prints accuracy, F1, log loss, per-class scores and the confusion matrix; writes them to
@@ -27,12 +53,17 @@ def main(run: Path, file: Path, as_json: bool, quiet: bool, verbose: bool, devic
     """
     console.start_messages(quiet=quiet or as_json, verbose=verbose)
     from elmo_cli.workflows.run_directory import RunDirectory
+    from elmo_cli.workflows.training_tables import read_labelled_table
 
     directory = RunDirectory(run)
     directory.check_usable()
     data = options.data_config(flags, directory.read_config().data, file)
-    with console.tensorflow_quiet(verbose=verbose):
-        from elmo_cli.workflows.evaluate import evaluate_run
-        from elmo_cli.workflows.predict import Predictor
-    report = evaluate_run(Predictor(run, device=device), file, data)
+    labelled = read_labelled_table(file, data, directory.read_preprocessor())
+
+    console.start_tensorflow(device, verbose=verbose)
+    from elmo_cli.workflows.evaluate import evaluate_run, write_report
+    from elmo_cli.workflows.predict import Predictor
+
+    report = evaluate_run(Predictor(run, elmo=elmo), labelled)
     click.echo(report.to_json() if as_json else report.to_text(), nl=not as_json)
+    write_report(directory, report, metrics_name=file.name, plot_name=file.stem)

@@ -1,21 +1,38 @@
 """Options that several commands share, and how flags become a configuration."""
 
+import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from elmo_cli import __version__
+from elmo_cli.cli.console import Option
 from elmo_cli.config import DataConfig, RunConfig, load_config, parse_override
+from elmo_cli.config_reading import leaf_types
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 PATH = click.Path(path_type=Path)
+KINDS = click.Choice(["csv", "tsv", "jsonl", "parquet", "lines"])
+
+
+def option(*names: str, help_text: str, **kwargs: Any) -> Decorator:
+    """Returns an option; a default that is not empty is shown in its help.
+
+    Args:
+        *names: Flags, and the parameter's name where it is another.
+        help_text: What it is for.
+        **kwargs: Those of `click.option`.
+    """
+    return click.option(*names, cls=Option, help=_with_default(help_text, kwargs.get("default")), **kwargs)
 
 
 def setting(flag: str, key: str, help_text: str, **kwargs: Any) -> Decorator:
     """Returns an option that overrides one key of the configuration.
+
+    Choices and the default that is shown come from `RunConfig`.
 
     Args:
         flag: The option, such as ``--epochs``.
@@ -23,73 +40,119 @@ def setting(flag: str, key: str, help_text: str, **kwargs: Any) -> Decorator:
         help_text: One line for ``--help``.
         **kwargs: Those of `click.option`; values are checked when the configuration is read.
     """
-    return click.option(flag, key.replace(".", "__"), default=None, help=help_text, **kwargs)
+    if choices := _choices(leaf_types(RunConfig)[key]):
+        kwargs = {"type": click.Choice(choices), **kwargs}
+    help_text = _with_default(help_text, _default(key))
+    return click.option(flag, key.replace(".", "__"), cls=Option, default=None, help=help_text, **kwargs)
 
 
 def switch(flag: str, key: str, help_text: str) -> Decorator:
     """Returns an option without value that overrides one key; ``--a/--no-a`` sets it either way."""
     kwargs: dict[str, Any] = {} if "/" in flag else {"is_flag": True, "flag_value": True}
-    return click.option(flag, key.replace(".", "__"), default=None, help=help_text, type=bool, **kwargs)
+    return click.option(
+        flag, key.replace(".", "__"), cls=Option, default=None, help=help_text, type=bool, **kwargs
+    )
 
 
-def all_of(*options: Decorator) -> Decorator:
-    """Returns one decorator that adds the options in the order given."""
+def section(title: str, *options: Decorator) -> Decorator:
+    """Returns one decorator that adds the options, in the order given, under a heading of the help."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            function = option(function)
+        for add in reversed(options):
+            function = add(function)
+            for parameter in function.__click_params__[-1:]:  # type: ignore[attr-defined]
+                parameter.section = title
         return function
 
     return decorate
 
 
-messages = all_of(
-    click.option("--quiet", "-q", is_flag=True, help="Say warnings and errors only."),
-    click.option("--verbose", "-v", is_flag=True, help="Show TensorFlow's own messages, too."),
-    click.version_option(__version__, prog_name="elmo-cli"),
-)
+def _with_default(help_text: str, default: Any) -> str:
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default)) or "none"
+    return help_text if default in (None, "", False) else f"{help_text}  [default: {default}]"
 
-reading = all_of(
-    setting("--text-column", "data.text_column", "Column with the texts: its name, or its number from 1."),
-    setting("--delimiter", "data.delimiter", r"Character between cells; \t is a tab."),
-    setting("--encoding", "data.encoding", "Text encoding, such as utf-8, utf-16 or cp1252."),
+
+def _default(key: str) -> Any:
+    """Returns the default of a dotted key."""
+    value: Any = RunConfig()
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    """Returns the words that a key may be, when it is one of certain words (or None)."""
+    options = [each for each in typing.get_args(annotation) or () if each is not type(None)]
+    if typing.get_origin(annotation) is Literal:
+        options = [annotation]
+    if len(options) == 1 and typing.get_origin(options[0]) is Literal:
+        return typing.get_args(options[0])
+    return ()
+
+
+READING = (
+    setting(
+        "--text-column",
+        "data.text_column",
+        "Column of the texts: its name, or its number from 1.",
+        metavar="COLUMN",
+    ),
+    setting("--delimiter", "data.delimiter", r"Character between cells; \t is a tab.", metavar="CHARACTER"),
+    setting("--encoding", "data.encoding", "Text encoding, such as utf-8, utf-16 or cp1252.", metavar="NAME"),
     switch("--quoting/--no-quoting", "data.quoting", 'Whether " quotes cells that hold delimiters.'),
     switch("--header/--no-header", "data.header", "Whether the first row names the columns."),
 )
 
-labels = all_of(
-    setting("--label-column", "data.label_column", "Column with the labels: its name, or its number from 1."),
+LABELS = (
+    setting(
+        "--label-column",
+        "data.label_column",
+        "Column of the labels: its name, or its number from 1.",
+        metavar="COLUMN",
+    ),
     switch(
         "--drop-unlabelled", "data.drop_unlabelled", "Drop rows without a label instead of refusing them."
     ),
     switch("--drop-empty", "data.drop_empty", "Drop rows without text instead of refusing them."),
 )
 
-device = click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "gpu"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
+ELMO = option(
+    "--elmo",
+    metavar="HANDLE",
+    help_text="Where the run's ELMo is now, if it was moved.",
 )
 
-KINDS = click.Choice(["csv", "tsv", "jsonl", "parquet", "lines"])
+DEVICE = option(
+    "--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", help_text="Where to compute."
+)
+
+messages = section(
+    "Other options",
+    option("-q", "--quiet", is_flag=True, help_text="Say warnings and errors only."),
+    option("-v", "--verbose", is_flag=True, help_text="Say more; show TensorFlow's own messages, too."),
+    click.version_option(__version__, prog_name="elmo-cli"),
+)
+
+
+def given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the flags made by `setting` and `switch` say, by dotted key; None was not given."""
+    return {name.replace("__", "."): value for name, value in flags.items() if value is not None}
 
 
 def run_config(config_path: Path | None, assignments: tuple[str, ...], flags: Mapping[str, Any]) -> RunConfig:
-    """Builds the configuration: file, then ``--set``, then flags.
+    """Builds the configuration: defaults, then file, then ``--set``, then flags; what comes later wins.
 
     Args:
         config_path: YAML file, or None.
         assignments: ``key=value`` of each ``--set``.
-        flags: Parameters made by `setting` and `switch`; those that are None were not given.
+        flags: Parameters made by `setting` and `switch`.
 
     Raises:
         ConfigError: For an unknown key or a wrong value.
     """
     overrides: dict[str, Any] = dict(parse_override(assignment) for assignment in assignments)
-    overrides |= {name.replace("__", "."): value for name, value in flags.items() if value is not None}
-    return load_config(config_path, overrides)
+    return load_config(config_path, overrides | given(flags))
 
 
 def data_config(flags: Mapping[str, Any], trained_with: DataConfig, path: Path | None) -> DataConfig:
@@ -100,12 +163,13 @@ def data_config(flags: Mapping[str, Any], trained_with: DataConfig, path: Path |
     Args:
         flags: As in `run_config`.
         trained_with: How the training tables were read.
-        path: The table, or None for standard input.
+        path: The table, or None for standard input and texts.
+
+    Raises:
+        ConfigError: For a wrong value.
     """
     inherited: dict[str, Any] = {}
     if path is not None and trained_with.train and Path(trained_with.train).suffix == path.suffix:
-        for name in ("format", "delimiter", "encoding", "quoting", "header"):
-            if (value := getattr(trained_with, name)) is not None:
-                inherited[f"data.{name}"] = value
-    given = {name.replace("__", "."): value for name, value in flags.items() if value is not None}
-    return load_config(None, inherited | given).data
+        layout = ("format", "delimiter", "encoding", "quoting", "header")
+        inherited = {f"data.{name}": getattr(trained_with, name) for name in layout}
+    return load_config(None, inherited | given(flags)).data

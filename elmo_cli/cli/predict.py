@@ -1,38 +1,76 @@
 """elmo-predict: a run and a table, lines or texts → the same with predictions."""
 
+import itertools
+import logging
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from elmo_cli.cli import console, options
 from elmo_cli.errors import ConfigError, DataError
 
-_SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from elmo_cli.config import DataConfig
+
+logger = logging.getLogger(__name__)
+
+_KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+_FILE_NAME = re.compile(r"\S*\.[A-Za-z][A-Za-z0-9]{1,7}")
 
 
-@click.command(cls=console.Command)
+@click.command(
+    cls=console.Command,
+    examples=(
+        "elmo-predict runs/mine new.csv -o predicted.csv",
+        'elmo-predict runs/mine "The soup was cold." "What a view!"',
+        "elmo-predict runs/mine new.parquet --format jsonl --proba | head",
+        "tail -f messages.txt | elmo-predict runs/mine -",
+    ),
+)
 @click.argument("run", type=options.PATH)
 @click.argument("inputs", metavar="[FILE|-|TEXT…]", nargs=-1)
-@click.option("-o", "--output", metavar="FILE", type=options.PATH, help="File to write instead of stdout.")
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["csv", "tsv", "jsonl", "parquet"]),
-    help="Format to write; that of the input, or told from -o.",
+@options.section(
+    "Output",
+    options.option(
+        "-o", "--output", metavar="FILE", type=options.PATH, help_text="File to write instead of stdout."
+    ),
+    options.option(
+        "--format",
+        "output_format",
+        metavar="KIND",
+        type=options.KINDS,
+        help_text="csv, tsv, jsonl, parquet, or lines (labels alone); else told from -o or the input.",
+    ),
+    options.option("--proba", is_flag=True, help_text="Add one column per class with its probability."),
+    options.option("--top-k", metavar="N", type=int, default=1, help_text="Likeliest classes to add."),
+    options.option(
+        "--prefix", metavar="TEXT", default="", help_text="Put in front of the names of added columns."
+    ),
 )
-@click.option("--proba", is_flag=True, help="Add one column per class with its probability.")
-@click.option("--top-k", type=int, default=1, show_default=True, help="Likeliest classes to add.")
-@click.option("--prefix", default="", help="Put in front of the names of the added columns.")
-@options.reading
-@options.setting(
-    "--input-format", "data.format", "Format of the input; told from name and content.", type=options.KINDS
+@options.section(
+    "Input",
+    *options.READING,
+    options.setting(
+        "--input-format",
+        "data.format",
+        "Format of the input: csv, tsv, jsonl, parquet or lines; else told from it.",
+        metavar="KIND",
+    ),
+    options.option(
+        "--chunk-rows",
+        metavar="N",
+        type=click.IntRange(1),
+        default=4096,
+        help_text="Most rows held in memory at once.",
+    ),
 )
-@click.option(
-    "--chunk-rows", type=click.IntRange(1), default=4096, show_default=True, help="Rows held in memory."
-)
-@options.device
+@options.section("Computing", options.ELMO, options.DEVICE)
 @options.messages
 def main(
     run: Path,
@@ -46,74 +84,81 @@ def main(
     quiet: bool,
     verbose: bool,
     device: Any,
+    elmo: str | None,
     **flags: Any,
 ) -> None:
-    r"""Add predictions of RUN to a table, keeping every column and the order of the rows.
+    """Add predictions of RUN to a table, keeping every column and the order of the rows.
 
     The input is a file (CSV, TSV, JSONL, Parquet, plain lines), standard input (-), or the texts
     themselves. Standard input is answered line by line.
-
-    \b
-    elmo-predict runs/mine new.csv -o predicted.csv
-    elmo-predict runs/mine "The soup was cold."
-    tail -f messages.txt | elmo-predict runs/mine -
     """
     console.start_messages(quiet=quiet, verbose=verbose)
-    path = _file(inputs)
-    if output is not None and path is not None and output.exists() and output.samefile(path):
-        raise ConfigError(f"-o {output} is the input itself. Choose another name, so that nothing is lost.")
+    source = _source(inputs)
+    path = source if isinstance(source, Path) else None
+    if output is not None:
+        if path is not None and output.exists() and output.samefile(path):
+            raise ConfigError(f"-o {output} is the input itself. Choose another name, so nothing is lost.")
+        output_format = output_format or _KINDS.get(output.suffix.lower())
 
-    from elmo_cli.text.tables import stream_table
+    from elmo_cli.workflows.prediction_columns import PredictionColumns
     from elmo_cli.workflows.run_directory import RunDirectory
 
     directory = RunDirectory(run)
     directory.check_usable()
+    preprocessor = directory.read_preprocessor()
+    columns = PredictionColumns(proba, top_k, prefix)
+    columns.check_top_k(preprocessor.label_set)
     data = options.data_config(flags, directory.read_config().data, path)
-    columns = (data.text_column or directory.read_preprocessor().text_column,)
-    if inputs and path is None and inputs != ("-",):
-        tables = _as_table(inputs)
-    else:
-        source = sys.stdin.buffer if path is None else path
-        tables = stream_table(source, data, chunk_rows=chunk_rows, expected_columns=columns)
-    with console.tensorflow_quiet(verbose=verbose):
-        from elmo_cli.workflows.predict import Predictor, predict_tables
-    predictor = Predictor(
-        run, proba=proba, top_k=top_k, prefix=prefix, text_column=data.text_column, device=device
-    )
-    if output_format is None and output is not None:
-        output_format = _SUFFIXES.get(output.suffix.lower())
+    tables = _tables(source, data, chunk_rows, data.text_column or preprocessor.text_column)
+    if source is not sys.stdin.buffer:
+        # Mistakes in a file are said before TensorFlow is loaded; standard input may still be waiting.
+        first = next(tables)
+        columns.check_free(first, preprocessor.label_set)
+        tables = itertools.chain([first], tables)
+
+    console.start_tensorflow(device, verbose=verbose)
+    from elmo_cli.workflows.predict import Predictor, predict_tables
+
+    predictor = Predictor(run, columns=columns, text_column=data.text_column, elmo=elmo)
     num_rows = predict_tables(predictor, tables, output, output_format)
     if output is not None:
-        click.echo(f"{num_rows} rows written to {output}", err=True)
+        logger.info("%d rows written to %s", num_rows, output)
 
 
-def _file(inputs: tuple[str, ...]) -> Path | None:
-    """Returns the input file, or None for standard input and for texts."""
+def _source(inputs: tuple[str, ...]) -> "Path | BinaryIO | tuple[str, ...]":
+    """Returns a file, standard input, or the texts themselves."""
     if not inputs and sys.stdin.isatty():
         raise click.UsageError("Give a file, - for standard input, or texts.")
     if inputs in ((), ("-",)):
-        return None
+        return sys.stdin.buffer
     if len(inputs) > 1:
-        if files := [text for text in inputs if text == "-" or Path(text).suffix.lower() in _SUFFIXES]:
+        if files := [text for text in inputs if text == "-" or _FILE_NAME.fullmatch(text)]:
             raise click.UsageError(f"One file at a time, or texts alone; {files[0]} is among {len(inputs)}.")
-        return None
+        return inputs
+    path = Path(inputs[0])
     try:
-        path = Path(inputs[0])
         if path.exists():
             return path
-    except OSError:
-        return None  # a text too long for a file name
-    if path.suffix.lower() in _SUFFIXES and " " not in inputs[0]:
-        raise DataError(f"{path}: there is no such file. Check the path; a text may stand in its place, too.")
-    return None
+        in_directory = path.parent != Path() and path.parent.is_dir()
+    except OSError:  # a text too long for a file name
+        return inputs
+    if _FILE_NAME.fullmatch(inputs[0]) or (in_directory and " " not in inputs[0]):
+        raise DataError(f"{path}: there is no such file. Check the path; a text of one word can be piped in.")
+    return inputs
 
 
-def _as_table(texts: tuple[str, ...]) -> Any:
-    """Returns the texts as a table of one piece."""
+def _tables(
+    source: "Path | BinaryIO | tuple[str, ...]", data: "DataConfig", chunk_rows: int, text_column: str
+) -> "Iterator[pd.DataFrame]":
+    """Returns the pieces of the input."""
+    if not isinstance(source, tuple):
+        from elmo_cli.text.tables import stream_table
+
+        return stream_table(source, data, chunk_rows=chunk_rows, expected_columns=(text_column,))
     import pandas as pd
 
     from elmo_cli.text.formats import TableFormat
 
-    table = pd.DataFrame({"text": list(texts)}, dtype=object)
+    table = pd.DataFrame({"text": list(source)}, dtype=object)
     table.attrs.update(path="the command line", first_row=1, format=TableFormat("lines"), blank_lines=())
-    return [table]
+    return iter([table])

@@ -8,36 +8,66 @@ import click
 from elmo_cli.cli import console, options
 
 
-@click.command(cls=console.Command)
+@click.command(
+    cls=console.Command,
+    examples=(
+        "elmo-pretrain corpus/*.txt.gz -o my-elmo --minutes 120 --held-out heldout.txt",
+        "elmo-pretrain corpus/*.txt.gz -o my-elmo --minutes 240 --resume",
+        "elmo-train train.csv --elmo my-elmo -o runs/mine",
+    ),
+)
 @click.argument("corpus", nargs=-1, required=True, type=options.PATH)
-@click.option("-o", "--output", required=True, metavar="DIR", type=options.PATH, help="Directory to make.")
-@click.option("--held-out", type=options.PATH, help="Text to measure perplexity on.")
-@click.option(
-    "--size", default="mini", show_default=True, help="tiny, mini, small, or the path of an options.json."
+@options.section(
+    "What to train",
+    options.option(
+        "-o", "--output", required=True, metavar="DIR", type=options.PATH, help_text="Directory to make."
+    ),
+    options.option(
+        "--held-out", metavar="FILE", type=options.PATH, help_text="Text to measure perplexity on."
+    ),
+    options.option(
+        "--size", metavar="NAME", default="mini", help_text="tiny, mini, small, or an options.json."
+    ),
+    options.option(
+        "--vocabulary-size",
+        metavar="N",
+        type=click.IntRange(10),
+        default=30_000,
+        help_text="Words that are predicted.",
+    ),
+    options.option("--seed", metavar="N", type=int, default=13, help_text="Of every random choice."),
 )
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Most training time. [60]")
-@click.option("--tokens", "max_tokens", type=click.IntRange(1), help="Most tokens to train on.")
-@click.option(
-    "--vocabulary-size", type=click.IntRange(10), default=30_000, show_default=True, help="Predicted words."
+@options.section(
+    "How long",
+    options.option(
+        "--minutes",
+        metavar="N",
+        type=click.FloatRange(min=0, min_open=True),
+        help_text="Most training time.  [default: 60, without --tokens]",
+    ),
+    options.option(
+        "--tokens", "max_tokens", metavar="N", type=click.IntRange(1), help_text="Most tokens to train on."
+    ),
+    options.option(
+        "--checkpoint-minutes", metavar="N", type=float, default=10.0, help_text="Between checkpoints."
+    ),
+    options.option("--resume", is_flag=True, help_text="Go on from the last checkpoint in -o."),
 )
-@click.option(
-    "--batch-tokens", type=click.IntRange(1), default=2560, show_default=True, help="Tokens per batch."
+@options.section(
+    "How",
+    options.option(
+        "--batch-tokens", metavar="N", type=click.IntRange(1), default=2560, help_text="Tokens per batch."
+    ),
+    options.option(
+        "--learning-rate", metavar="X", type=float, default=4e-3, help_text="Adam's highest step size."
+    ),
+    options.option(
+        "--precision",
+        type=click.Choice(["auto", "float32", "bfloat16"]),
+        default="auto",
+        help_text="Of the matrix products.",
+    ),
 )
-@click.option(
-    "--learning-rate", type=float, default=4e-3, show_default=True, help="Adam's highest step size."
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "float32", "bfloat16"]),
-    default="auto",
-    show_default=True,
-    help="Of the matrix products.",
-)
-@click.option(
-    "--checkpoint-minutes", type=float, default=10.0, show_default=True, help="Between checkpoints."
-)
-@click.option("--seed", type=int, default=13, show_default=True, help="Of every random choice.")
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in -o.")
 @options.messages
 def main(
     corpus: tuple[Path, ...],
@@ -49,18 +79,16 @@ def main(
     verbose: bool,
     **settings: Any,
 ) -> None:
-    r"""Train a small ELMo on CORPUS: text files, plain or .gz, one tokenised sentence a line.
+    """Train a small ELMo on CORPUS: text files, plain or .gz, one tokenised sentence a line.
 
     Writes options.json and weights.hdf5, which elmo-train --elmo DIR reads, with vocab.txt and
     MODEL_CARD.md. A checkpoint is written every few minutes; --resume goes on from it.
-
-    \b
-    elmo-pretrain corpus/*.txt.gz -o my-elmo --minutes 120 --held-out heldout.txt
     """
     console.start_messages(quiet=quiet, verbose=verbose)
     if minutes is None and max_tokens is None:
         minutes = 60.0
-    with console.tensorflow_quiet(verbose=verbose):
-        from elmo_cli.workflows.pretrain import PretrainConfig, pretrain
+    console.start_tensorflow(verbose=verbose)
+    from elmo_cli.workflows.pretrain import PretrainConfig, pretrain
+
     config = PretrainConfig(corpus=corpus, output=output, minutes=minutes, max_tokens=max_tokens, **settings)
     pretrain(config, resume=resume)

@@ -1,5 +1,7 @@
 """elmo-train: a table with texts and labels → a run directory."""
 
+import logging
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,48 +11,87 @@ import click
 from elmo_cli.cli import console, options
 from elmo_cli.config import to_yaml
 
-_RUN = options.all_of(
-    options.setting("--valid", "data.valid", "Validation table; without one a part of TRAIN is split off."),
-    options.setting("--test", "data.test", "Table to evaluate once, after training."),
-    options.setting(
-        "--validation-fraction", "data.validation_fraction", "Share of TRAIN to split off. [0.1]"
+logger = logging.getLogger(__name__)
+
+
+@click.command(
+    cls=console.Command,
+    examples=(
+        "elmo-train train.csv -o runs/mine",
+        "elmo-train train.csv --test test.csv -o runs/mine --elmo https://tfhub.dev/google/elmo/3",
+        "elmo-train --config configs/bundled.yaml -o runs/bundled --set training.epochs=5",
+        "elmo-train --config runs/mine/config.yaml -o runs/again",
     ),
-    options.labels,
-    options.reading,
-    options.setting(
-        "--format", "data.format", "Format of the tables; told from name and content.", type=options.KINDS
-    ),
-    options.setting(
-        "--tokenizer", "text.tokenizer", "treebank, or whitespace for tokenised text. [treebank]"
-    ),
-    options.setting(
-        "--max-length", "text.max_length", "Most tokens: a number, longest, or a percentile. [p99]"
-    ),
-    options.setting("--elmo", "elmo.handle", "Where ELMo comes from: bundled, a URL, a path. [bundled]"),
-    options.setting("--trainable", "elmo.trainable", "none, or mix to learn the mix of layers. [mix]"),
-    options.setting("--pool", "classifier.pool", "mean, max or mean,max of a text's tokens. [mean,max]"),
-    options.setting(
-        "--hidden", "classifier.hidden", "Widths of hidden layers, such as 256 or 256,64. [none]"
-    ),
-    options.setting("--dropout", "classifier.dropout", "Share of inputs dropped in training. [0.5]"),
-    options.setting("--epochs", "training.epochs", "Most passes over the training rows. [50]"),
-    options.setting("--batch-size", "training.batch_size", "Rows per step. [32]"),
-    options.setting("--learning-rate", "training.learning_rate", "Adam's step size. [0.001]"),
-    options.setting("--patience", "training.patience", "Epochs to wait for a better validation loss. [5]"),
-    options.setting("--class-weight", "training.class_weight", "none, or balanced for rare classes. [none]"),
-    options.setting("--device", "training.device", "auto, cpu or gpu. [auto]"),
-    options.setting("--seed", "seed", "Of every random choice. [13]"),
 )
-
-
-@click.command(cls=console.Command)
 @click.argument("train", required=False)
-@click.option("-o", "--output", metavar="RUN", type=options.PATH, help="Run directory to make.")
-@click.option("--force", is_flag=True, help="Replace a run that is there.")
-@click.option("--config", "config_path", metavar="YAML", type=options.PATH, help="Read settings from a file.")
-@click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Override any key, dotted.")
-@click.option("--print-config", is_flag=True, help="Show the resolved configuration and stop.")
-@_RUN
+@options.section(
+    "The run",
+    options.option("-o", "--output", metavar="RUN", type=options.PATH, help_text="Run directory to make."),
+    options.option("--force", is_flag=True, help_text="Replace a run that is there."),
+    options.option(
+        "--config",
+        "config_path",
+        metavar="YAML",
+        type=options.PATH,
+        help_text="Settings from a file; paths in it are relative to the current directory.",
+    ),
+    options.option(
+        "--set",
+        "assignments",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help_text="Set any key, dotted; wins over the file, options win over both.",
+    ),
+    options.option("--print-config", is_flag=True, help_text="Show the resolved configuration and stop."),
+    options.setting("--seed", "seed", "Of every random choice.", metavar="N"),
+)
+@options.section(
+    "Tables",
+    options.setting(
+        "--valid", "data.valid", "Validation table; without one a part of TRAIN is split off.", metavar="FILE"
+    ),
+    options.setting("--test", "data.test", "Table to evaluate once, after training.", metavar="FILE"),
+    options.setting(
+        "--validation-fraction", "data.validation_fraction", "Share of TRAIN to split off.", metavar="X"
+    ),
+    *options.LABELS,
+    *options.READING,
+    options.setting(
+        "--format",
+        "data.format",
+        "Format of the tables: csv, tsv, jsonl, parquet or lines; else told from it.",
+        metavar="KIND",
+    ),
+)
+@options.section(
+    "Text and ELMo",
+    options.setting("--tokenizer", "text.tokenizer", "How texts are split; whitespace if they are already."),
+    options.setting(
+        "--max-length", "text.max_length", "Most tokens: a number, longest, or a percentile.", metavar="N"
+    ),
+    options.setting(
+        "--elmo", "elmo.handle", "Where ELMo comes from: bundled, a URL or a path.", metavar="HANDLE"
+    ),
+    options.setting("--trainable", "elmo.trainable", "mix learns the mix of ELMo's layers."),
+)
+@options.section(
+    "Classifier and training",
+    options.setting(
+        "--pool", "classifier.pool", "mean, max or mean,max of a text's tokens.", metavar="NAMES"
+    ),
+    options.setting(
+        "--hidden", "classifier.hidden", "Widths of hidden layers, such as 256 or 256,64.", metavar="N,N"
+    ),
+    options.setting("--dropout", "classifier.dropout", "Share of inputs dropped in training.", metavar="X"),
+    options.setting("--epochs", "training.epochs", "Most passes over the training rows.", metavar="N"),
+    options.setting("--batch-size", "training.batch_size", "Rows per step.", metavar="N"),
+    options.setting("--learning-rate", "training.learning_rate", "Adam's step size.", metavar="X"),
+    options.setting(
+        "--patience", "training.patience", "Epochs to wait for a better validation loss.", metavar="N"
+    ),
+    options.setting("--class-weight", "training.class_weight", "balanced: rare classes count more."),
+    options.setting("--device", "training.device", "Where to compute."),
+)
 @options.messages
 def main(
     train: str | None,
@@ -63,12 +104,7 @@ def main(
     verbose: bool,
     **flags: Any,
 ) -> None:
-    r"""Train a classifier on TRAIN, a table with texts and labels (CSV, TSV, JSONL, Parquet).
-
-    \b
-    elmo-train train.csv -o runs/mine
-    elmo-train train.csv --test test.csv -o runs/mine --elmo https://tfhub.dev/google/elmo/3
-    """
+    """Train a classifier on TRAIN, a table with texts and labels (CSV, TSV, JSONL, Parquet)."""
     console.start_messages(quiet=quiet, verbose=verbose)
     config = options.run_config(config_path, assignments, {**flags, "data__train": train})
     if print_config:
@@ -77,17 +113,18 @@ def main(
     if output is None:
         raise click.UsageError("Say where to write the run: -o RUN.")
 
-    from elmo_cli.workflows.run_directory import check_free
+    from elmo_cli.workflows.new_run import NewRun
     from elmo_cli.workflows.training_tables import read_training_tables
 
-    check_free(output, force=force)
-    tables = read_training_tables(config)
-    with console.tensorflow_quiet(verbose=verbose):
+    command = shlex.join(["elmo-train", *sys.argv[1:]])
+    with NewRun(output, config, force=force, command=command) as run:
+        with run.stage("reading"):
+            tables = read_training_tables(config)
+        console.start_tensorflow(config.training.device, verbose=verbose)
         from elmo_cli.workflows import train as workflow
-    result = workflow.train(config, tables, output, force=force, command=" ".join(sys.argv))
-    for name, report in result.reports.items():
-        click.echo(f"{name}: accuracy {report.accuracy:.4f}, macro F1 {report.macro_f1:.4f}", err=True)
-    click.echo(f"Run: {output}    next: elmo-predict {output} FILE", err=True)
+
+        result = workflow.train(run, tables)
+    logger.info("Run: %s    next: elmo-predict %s FILE", output, shlex.quote(str(output)))
     if result.history.interrupted:
         click.echo("Interrupted; the best epoch so far was saved.", err=True)
-        raise SystemExit(console.INTERRUPTED)
+        click.get_current_context().exit(console.INTERRUPTED)

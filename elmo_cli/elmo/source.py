@@ -94,7 +94,7 @@ def resolve(handle: str, *, offline: bool = False) -> ElmoSource:
         raise SourceError(
             f"ELMo {handle}: {error} ELMO_CLI_CACHE names the directory for downloads."
         ) from error
-    logger.info("ELMo %s is at %s (fingerprint %s)", handle, source.path, source.fingerprint[:12])
+    logger.debug("ELMo %s is at %s (fingerprint %s)", handle, source.path, source.fingerprint[:12])
     return source
 
 

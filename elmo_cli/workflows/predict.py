@@ -5,7 +5,6 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,12 +13,11 @@ from numpy.typing import NDArray
 from elmo_cli.classifier.saving import load, saved_elmo
 from elmo_cli.elmo.embedder import load_embedder
 from elmo_cli.elmo.source import resolve
-from elmo_cli.errors import ConfigError, RunError
+from elmo_cli.errors import RunError, SourceError
 from elmo_cli.text.formats import Kind, TableFormat
 from elmo_cli.text.preprocessor import Examples
 from elmo_cli.text.table_writer import TableWriter
-from elmo_cli.training.device import use_device
-from elmo_cli.workflows.prediction_columns import added_columns, check_added_columns, with_predictions
+from elmo_cli.workflows.prediction_columns import PredictionColumns
 from elmo_cli.workflows.run_directory import RunDirectory
 
 logger = logging.getLogger(__name__)
@@ -30,15 +28,13 @@ class Predictor:
 
     Args:
         run: The run directory.
-        proba: Whether to add one column per class with its probability.
-        top_k: How many classes to add, the likeliest first, as ``predicted_2``, ``probability_2`` …
-        prefix: Put in front of the names of the added columns.
+        columns: Which columns to add; by default ``predicted`` and ``probability``.
         text_column: Name or number from 1 of the column with the texts; that of the training when absent.
-        device: Where to compute; ``auto`` takes a GPU where there is one.
+        elmo: Where the run's ELMo is now, if it was moved: a handle as for ``elmo-train --elmo``.
 
     Call arguments:
-        table: Rows with the run's text column (a table of one column needs no particular name); labels
-            are not needed.
+        table: Rows with the run's text column (a table of one column needs no particular name), any index,
+            possibly no rows; labels are not needed, an empty text gets a prediction too.
 
     Returns:
         The same rows in the same order, every column kept, with the columns ``predicted`` (str) and
@@ -55,11 +51,9 @@ class Predictor:
         self,
         run: str | Path,
         *,
-        proba: bool = False,
-        top_k: int = 1,
-        prefix: str = "",
+        columns: PredictionColumns | None = None,
         text_column: str | None = None,
-        device: Literal["auto", "cpu", "gpu"] = "auto",
+        elmo: str | None = None,
     ) -> None:
         self.run = RunDirectory(Path(run))
         self.run.check_usable()
@@ -68,17 +62,19 @@ class Predictor:
         if text_column is not None:
             self.preprocessor = replace(self.preprocessor, text_column=text_column)
         self.labels = self.preprocessor.label_set
-        if not 1 <= top_k <= self.labels.num_classes:
-            raise ConfigError(
-                f"--top-k must be between 1 and the number of classes, {self.labels.num_classes}; "
-                f"received {top_k}."
-            )
-        self.proba = proba
-        self.top_k = top_k
-        self.prefix = prefix
-        use_device(device)
-        saved = saved_elmo(self.run.model)
-        self.classifier = load(self.run.model, load_embedder(resolve(saved.handle)))
+        self.columns = columns or PredictionColumns()
+        self.columns.check_top_k(self.labels)
+        handle = elmo or saved_elmo(self.run.model).handle
+        try:
+            source = resolve(handle)
+        except SourceError as error:
+            if elmo is not None:
+                raise
+            raise SourceError(
+                f"{self.run.path} was trained on an ELMo that is not there any more; if it was moved, say "
+                f"where to with --elmo. {error}"
+            ) from error
+        self.classifier = load(self.run.model, load_embedder(source))
         if self.classifier.classifier.num_classes != self.labels.num_classes:
             raise RunError(
                 f"{self.run.path}: model and preprocessor.json do not belong together. Train it again."
@@ -86,19 +82,17 @@ class Predictor:
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
         """Predicts; see the class."""
-        check_added_columns(table, self._added())
-        probabilities = self.probabilities(self.preprocessor.transform(table, labelled=False))
-        return with_predictions(
-            table, probabilities, self.labels, proba=self.proba, top_k=self.top_k, prefix=self.prefix
-        )
+        self.columns.check_free(table, self.labels)
+        # Column names need not be strings, but the names the run knows are.
+        named = table.set_axis([str(name) for name in table.columns], axis=1)
+        named.attrs = dict(table.attrs)
+        probabilities = self.probabilities(self.preprocessor.transform(named, labelled=False))
+        return self.columns.add(table, probabilities, self.labels)
 
     def probabilities(self, examples: Examples) -> NDArray[np.float32]:
         """Returns the probability of each class, float32 (N, C), for examples of the preprocessor."""
         vectors = self.classifier.encode(examples.sentences, batch_tokens=self.config.elmo.batch_tokens)
         return self.classifier.probabilities(vectors)
-
-    def _added(self) -> list[str]:
-        return added_columns(self.labels, proba=self.proba, top_k=self.top_k, prefix=self.prefix)
 
 
 def load_run(run: str | Path) -> Predictor:
@@ -115,7 +109,8 @@ def predict_tables(
         predictor: The loaded run.
         tables: Pieces of one table, as `stream_table` gives them.
         target: File to write, or None for standard output.
-        kind: Format to write; None stays as near as possible to what was read.
+        kind: Format to write; None stays as near as possible to what was read. ``lines`` writes the
+            predicted label alone, one a line.
 
     Returns:
         Number of rows.
@@ -129,8 +124,18 @@ def predict_tables(
         writer: TableWriter | None = None
         for table in tables:
             if writer is None:
-                layout: TableFormat = table.attrs["format"]
-                writer = stack.enter_context(TableWriter(target, layout.for_output(kind)))
-            writer.write(predictor(table))
+                writer = stack.enter_context(TableWriter(target, output_layout(table, kind)))
+            result = predictor(table)
+            writer.write(
+                result[[predictor.columns.names(predictor.labels)[0]]] if kind == "lines" else result
+            )
             num_rows += len(table)
     return num_rows
+
+
+def output_layout(table: pd.DataFrame, kind: Kind | None) -> TableFormat:
+    """Returns how predictions for a table of `stream_table` are written; see `predict_tables`."""
+    if kind == "lines":
+        return TableFormat("tsv", "\t", quoting=False, header=False)
+    layout: TableFormat = table.attrs["format"]
+    return layout.for_output(kind)

@@ -14,7 +14,6 @@ from elmo_cli.config import RunConfig
 from elmo_cli.elmo.embedder import load_embedder
 from elmo_cli.elmo.source import resolve
 from elmo_cli.evaluation.metrics import evaluate
-from elmo_cli.evaluation.plots import plot_confusion
 from elmo_cli.evaluation.report import Report
 from elmo_cli.files import write_text
 from elmo_cli.text.formats import TableFormat
@@ -24,8 +23,11 @@ from elmo_cli.training.determinism import make_deterministic
 from elmo_cli.training.device import use_device
 from elmo_cli.training.history import History
 from elmo_cli.training.loop import fit
-from elmo_cli.workflows.prediction_columns import with_predictions
-from elmo_cli.workflows.run_directory import RunDirectory, new_run
+from elmo_cli.workflows.evaluate import write_report
+from elmo_cli.workflows.model_card import model_card
+from elmo_cli.workflows.new_run import NewRun
+from elmo_cli.workflows.prediction_columns import PredictionColumns
+from elmo_cli.workflows.run_directory import RunDirectory
 from elmo_cli.workflows.training_tables import LabelledTable, TrainingTables
 
 logger = logging.getLogger(__name__)
@@ -46,17 +48,12 @@ class TrainResult:
     reports: dict[str, Report]
 
 
-def train(
-    config: RunConfig, tables: TrainingTables, output: Path, *, force: bool = False, command: str = ""
-) -> TrainResult:
+def train(run: NewRun, tables: TrainingTables) -> TrainResult:
     """Embeds the texts once, trains the mix of layers and the dense head, and writes the run.
 
     Args:
-        config: The whole run.
-        tables: From `read_training_tables` with the same configuration.
-        output: The run directory to make.
-        force: Whether a run that stands there is replaced.
-        command: The command line, for the record.
+        run: The run to make, inside its ``with`` block.
+        tables: From `read_training_tables` with the configuration of the run.
 
     Returns:
         History and reports.
@@ -64,51 +61,59 @@ def train(
     Raises:
         SourceError: If the ELMo is not available.
         ConfigError: If the device is not there, or the loss is not a number any more.
-        RunError: If something stands in the way at `output`.
+        RunError: If something stands in the way.
         KeyboardInterrupt: On Ctrl-C before there is anything worth keeping; later Ctrl-C ends the
             training early and the best epoch is kept.
     """
+    config = run.config
     logger.info("Working on %s", use_device(config.training.device))
     make_deterministic(config.seed)
-    classifier = _assemble(config, tables)
-    with new_run(output, config, force=force, command=command) as (run, record):
-        source = classifier.embedder.source
-        record["elmo"] = {"handle": source.handle, "kind": source.kind, "fingerprint": source.fingerprint}
-        record["data"] = {"sha256": tables.hashes, "rows": {"train": len(tables.train.labels)}}
-        record["parameters"] = {"trainable": classifier.num_trainable, "frozen": classifier.num_frozen}
-        write_text(run.path / "preprocessor.json", tables.preprocessor.to_json())
+    with run.stage("embedding"):
+        classifier = _assemble(config, tables)
+    directory = run.begin()
+    _describe(run, classifier, tables)
+    write_text(directory.path / "preprocessor.json", tables.preprocessor.to_json())
 
+    held_out = {"valid": tables.valid} | ({"test": tables.test} if tables.test else {})
+    with run.stage("embedding"):
         vectors = _encode(classifier, tables.train, config)
-        classifier.classifier.adapt(vectors)
-        held_out = {"valid": tables.valid} | ({"test": tables.test} if tables.test else {})
         encoded = {name: _encode(classifier, table, config) for name, table in held_out.items()}
+    with run.stage("training"):
+        classifier.classifier.adapt(vectors)
         history = fit(
             classifier.classifier,
-            _arrays(vectors, tables.train, "training"),
-            _arrays(encoded["valid"], tables.valid, "validation"),
+            _arrays(vectors, tables.train),
+            _arrays(encoded["valid"], tables.valid),
             config.training,
             seed=config.seed,
         )
-        save(classifier, run.model)
-        write_text(run.path / "history.csv", history.to_csv())
-        reports = {
-            name: _evaluate(classifier, run, name, table, encoded[name], tables)
-            for name, table in held_out.items()
-        }
-        mix = classifier.classifier.mix
-        record["layer_mix"] = {
+    save(classifier, directory.model)
+    write_text(directory.path / "history.csv", history.to_csv())
+    mix = classifier.classifier.mix
+    run.record |= {
+        "best_epoch": history.best_epoch,
+        "epochs": len(history.epochs),
+        "layer_mix": {
             "weights": [round(float(weight), 6) for weight in keras.ops.softmax(mix.w)],
             "gamma": round(float(mix.gamma), 6),
+        },
+    }
+    with run.stage("evaluating"):
+        reports = {
+            name: _evaluate(classifier, directory, name, table, encoded[name], tables)
+            for name, table in held_out.items()
         }
-        record["best_epoch"] = history.best_epoch
-        if history.interrupted:
-            record["status"] = "interrupted"
-    return TrainResult(run, history, reports)
+    if history.interrupted:
+        run.status = "interrupted"
+    card = model_card(config, tables.preprocessor, run.record, reports)
+    write_text(directory.path / "MODEL_CARD.md", card)
+    return TrainResult(directory, history, reports)
 
 
 def _assemble(config: RunConfig, tables: TrainingTables) -> TextClassifier:
     """Builds the classifier and says what it consists of."""
-    embedder = load_embedder(resolve(config.elmo.handle))
+    source = resolve(_absolute(config.elmo.handle))
+    embedder = load_embedder(source)
     classifier = TextClassifier(
         embedder,
         tables.preprocessor.label_set.num_classes,
@@ -118,6 +123,7 @@ def _assemble(config: RunConfig, tables: TrainingTables) -> TextClassifier:
         mix_l2=config.classifier.mix_l2,
         mix_trainable=config.elmo.trainable == "mix",
     )
+    logger.info("ELMo: %s (fingerprint %s)", source.handle, source.fingerprint[:12])
     if not embedder.token_level:
         logger.info("The module gives one vector per text; there is nothing to pool.")
     logger.info(
@@ -129,15 +135,38 @@ def _assemble(config: RunConfig, tables: TrainingTables) -> TextClassifier:
     return classifier
 
 
+def _absolute(handle: str) -> str:
+    """Returns a handle that means the same from every working directory."""
+    handle = handle.strip()
+    if handle == "bundled" or handle.startswith("bundled:"):
+        return handle
+    parts = [handle] if Path(handle).expanduser().exists() else handle.split(",")
+    paths = [Path(part.strip()).expanduser() for part in parts]
+    return ",".join(str(path.absolute()) for path in paths) if all(map(Path.exists, paths)) else handle
+
+
+def _describe(run: NewRun, classifier: TextClassifier, tables: TrainingTables) -> None:
+    """Adds to the record what the run is made of."""
+    source = classifier.embedder.source
+    parts = {"train": tables.train, "valid": tables.valid, "test": tables.test}
+    run.record |= {
+        "elmo": {"handle": source.handle, "kind": source.kind, "fingerprint": source.fingerprint},
+        "data": {
+            "sha256": tables.hashes,
+            "rows": {name: len(part.labels) for name, part in parts.items() if part is not None},
+            "valid_is_split": tables.valid_is_split,
+        },
+        "parameters": {"trained": classifier.num_trainable, "frozen": classifier.num_frozen},
+    }
+
+
 def _encode(classifier: TextClassifier, table: LabelledTable, config: RunConfig) -> NDArray[np.float32]:
     return classifier.encode(table.examples.sentences, batch_tokens=config.elmo.batch_tokens)
 
 
-def _arrays(vectors: NDArray[np.float32], table: LabelledTable, name: str) -> LabelledArrays:
+def _arrays(vectors: NDArray[np.float32], table: LabelledTable) -> LabelledArrays:
     """Leaves out rows whose label training never saw: they have no target."""
     known = table.targets >= 0
-    if not known.all():
-        logger.warning("%d %s rows have labels that the training rows lack", (~known).sum(), name)
     return LabelledArrays(vectors[known], table.targets[known])
 
 
@@ -153,8 +182,8 @@ def _evaluate(
     labels = tables.preprocessor.label_set
     probabilities = classifier.probabilities(vectors)
     report = evaluate(probabilities, table.targets, label_names=labels.names, true_labels=table.labels)
-    run.write_metrics(name, report.to_json_dict())
-    plot_confusion(report, run.plots / f"confusion_{name}.png")
+    write_report(run, report, metrics_name=name, plot_name=name)
     with TableWriter(run.predictions / f"{name}.csv", TableFormat("csv", ",")) as writer:
-        writer.write(with_predictions(table.rows, probabilities, labels))
+        writer.write(PredictionColumns().add(table.rows, probabilities, labels))
+    logger.info("%s: accuracy %.4f, macro F1 %.4f", name, report.accuracy, report.macro_f1)
     return report

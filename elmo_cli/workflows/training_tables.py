@@ -1,14 +1,15 @@
-"""The tables of a training: read, checked and made into examples before TensorFlow is needed."""
+"""Tables with labels: read, checked and made into examples before TensorFlow is needed."""
 
 import logging
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from elmo_cli.config import DataConfig, RunConfig
-from elmo_cli.errors import ConfigError
+from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.files import sha256
 from elmo_cli.text.cells import labels_of, usable_rows
 from elmo_cli.text.columns import resolve_column
@@ -47,7 +48,7 @@ class TrainingTables:
         valid: What decides when to stop.
         test: What is evaluated once at the end, or None.
         valid_is_split: Whether the validation rows were split off the training table.
-        hashes: SHA-256 of each file, by its path.
+        hashes: SHA-256 of each file, by its path; not of pipes, which can be read only once.
     """
 
     preprocessor: Preprocessor
@@ -84,23 +85,25 @@ def read_training_tables(config: RunConfig) -> TrainingTables:
         label_column=resolve_column(table, data.label_column, "label"),
     )
     table = _usable(table, data)
+    columns = str(data.text_column), str(data.label_column)
     others = {
-        name: _usable(read_table(path, data, expected_columns=_columns(data)), data)
+        name: _usable(read_table(path, data, expected_columns=columns), data)
         for name, path in (("valid", data.valid), ("test", data.test))
         if path is not None
     }
-    labels = labels_of(table, _columns(data)[1])
-    targets = LabelSet.fit(labels, where=data.train or "the training table").encode(labels)
+    labels = labels_of(table, columns[1])
+    targets = LabelSet.fit(labels, where=config.data.train or "").encode(labels)
     train, valid_is_split = table, "valid" not in others
     if valid_is_split:
         kept, held_out = stratified_split(targets, data.validation_fraction, config.seed)
-        train, others["valid"] = table.iloc[kept], table.iloc[held_out]
+        train, others = table.iloc[kept], {"valid": table.iloc[held_out], **others}
         logger.info("%d rows to learn from, %d split off for validation", len(kept), len(held_out))
     preprocessor = Preprocessor.fit(train, data, config.text, list(others.values()))
     logger.info("%d classes: %s", preprocessor.label_set.num_classes, _listed(preprocessor.label_set.names))
     tables = {name: labelled_table(rows, preprocessor) for name, rows in {"train": train, **others}.items()}
     for name, labelled in tables.items():
         logger.info("%s: at most %d tokens, %s", name, preprocessor.max_tokens, labelled.examples.cut)
+        _check_known(name, labelled, preprocessor)
     paths = [path for path in (data.train, data.valid, data.test) if path is not None]
     return TrainingTables(
         preprocessor,
@@ -108,8 +111,32 @@ def read_training_tables(config: RunConfig) -> TrainingTables:
         tables["valid"],
         tables.get("test"),
         valid_is_split,
-        {path: sha256(path) for path in paths},
+        {path: sha256(path) for path in paths if Path(path).is_file()},
     )
+
+
+def read_labelled_table(path: Path, data: DataConfig, preprocessor: Preprocessor) -> LabelledTable:
+    """Reads and checks a table on which a run is to be scored.
+
+    Args:
+        path: The table.
+        data: How to read it; columns that are not given are those of the training.
+        preprocessor: That of the run.
+
+    Returns:
+        The table, tokenised.
+
+    Raises:
+        DataError: If the table cannot be read, or a text column, label column or label is missing.
+    """
+    data = replace(
+        data,
+        text_column=data.text_column or preprocessor.text_column,
+        label_column=data.label_column or preprocessor.label_column,
+    )
+    columns = str(data.text_column), str(data.label_column)
+    table = _usable(read_table(path, data, expected_columns=columns), data, empty_texts=not data.drop_empty)
+    return labelled_table(table, replace(preprocessor, text_column=columns[0], label_column=columns[1]))
 
 
 def labelled_table(rows: pd.DataFrame, preprocessor: Preprocessor) -> LabelledTable:
@@ -119,14 +146,25 @@ def labelled_table(rows: pd.DataFrame, preprocessor: Preprocessor) -> LabelledTa
     return LabelledTable(rows, examples, labels, preprocessor.label_set.encode(labels))
 
 
-def _columns(data: DataConfig) -> tuple[str, str]:
-    return str(data.text_column), str(data.label_column)
-
-
-def _usable(table: pd.DataFrame, data: DataConfig) -> pd.DataFrame:
+def _usable(table: pd.DataFrame, data: DataConfig, *, empty_texts: bool = False) -> pd.DataFrame:
     text_column = resolve_column(table, data.text_column, "text")
     label_column = resolve_column(table, data.label_column, "label")
-    return usable_rows(table, text_column=text_column, label_column=label_column, data=data)
+    return usable_rows(
+        table, text_column=None if empty_texts else text_column, label_column=label_column, data=data
+    )
+
+
+def _check_known(name: str, labelled: LabelledTable, preprocessor: Preprocessor) -> None:
+    """Says how many rows have a label that the training rows lack, and refuses a table of nothing else."""
+    unseen = int((labelled.targets < 0).sum())
+    if unseen == len(labelled.labels):
+        raise DataError(
+            f"{labelled.rows.attrs.get('path', name)}: no row has a label that the training rows have "
+            f"({_listed(preprocessor.label_set.names)}); its first label is {labelled.labels[0]!r}. "
+            "Is this the right label column (--label-column)?"
+        )
+    if unseen:
+        logger.warning("%s: %d rows have labels that the training rows lack", name, unseen)
 
 
 def _listed(names: tuple[str, ...], most: int = 12) -> str:

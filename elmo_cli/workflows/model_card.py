@@ -1,0 +1,80 @@
+"""What a reader should know about a trained classifier, on one page."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from elmo_cli.config import RunConfig
+from elmo_cli.evaluation.report import Report
+from elmo_cli.text.preprocessor import Preprocessor
+
+_MOST_CLASSES = 50
+
+
+def model_card(
+    config: RunConfig, preprocessor: Preprocessor, record: Mapping[str, Any], reports: Mapping[str, Report]
+) -> str:
+    """Writes MODEL_CARD.md of a run.
+
+    Args:
+        config: The whole run.
+        preprocessor: Classes, tokenizer and maximum length.
+        record: What stands in run.json: ``data``, ``elmo``, ``best_epoch``, ``versions``, ``started``.
+        reports: Report per evaluated table.
+
+    Returns:
+        Markdown.
+    """
+    names = preprocessor.label_set.names
+    shown = ", ".join(f"`{name}`" for name in names[:_MOST_CLASSES])
+    more = f" and {len(names) - _MOST_CLASSES} more" if len(names) > _MOST_CLASSES else ""
+    scores = [
+        f"| {name} | {report.num_rows} | {report.accuracy:.4f} | {report.macro_f1:.4f} "
+        f"| {report.weighted_f1:.4f} | {report.log_loss:.4f} |"
+        for name, report in reports.items()
+    ]
+    rows, elmo = record["data"]["rows"], record["elmo"]
+    split = ", split off the training table" if record["data"]["valid_is_split"] else ""
+    hashes = [f"- `{path}`: SHA-256 `{digest}`" for path, digest in record["data"]["sha256"].items()]
+    hidden = ", ".join(map(str, config.classifier.hidden)) or "none"
+    lines = [
+        "# Text classifier",
+        "",
+        f"Tells {len(names)} classes apart: {shown}{more}.",
+        "",
+        f"It reads at most {preprocessor.max_tokens} tokens of a text ({preprocessor.tokenizer_name} "
+        "tokenizer) and knows texts like those it was trained on; on others its probabilities mean little.",
+        "",
+        "## Scores",
+        "",
+        "| table | rows | accuracy | macro F1 | weighted F1 | log loss |",
+        "|---|---|---|---|---|---|",
+        *scores,
+        "",
+        f"The rows of `valid` ({rows['valid']}{split}) chose the epoch that was kept; only `test` was never "
+        "looked at in training.",
+        "",
+        "## Training",
+        "",
+        f"- {rows['train']} training rows, seed {config.seed}, epoch {record['best_epoch']} of at most "
+        f"{config.training.epochs}; elmo-cli {record['versions']['elmo-cli']}, {record['started']}",
+        f"- ELMo `{elmo['handle']}`, fingerprint `{elmo['fingerprint']}`; "
+        + (
+            "the mix of its layers was learned"
+            if config.elmo.trainable == "mix"
+            else "all its layers count the same"
+        ),
+        f"- pooling {' and '.join(config.classifier.pool)}, hidden layers {hidden}",
+        *hashes,
+        "",
+        "`elmo-train --config config.yaml -o ANOTHER` with the config.yaml beside this card repeats it.",
+        "",
+        "## Use",
+        "",
+        "    elmo-predict RUN new.csv -o predicted.csv",
+        "",
+        "    from elmo_cli import Predictor",
+        '    table_with_predictions = Predictor("RUN")(table)',
+        "",
+        "RUN is this directory.",
+    ]
+    return "\n".join(lines) + "\n"

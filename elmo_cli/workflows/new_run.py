@@ -1,0 +1,195 @@
+"""A run directory in the making: free or replaceable, logged, timed, whole or plainly marked."""
+
+import json
+import logging
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from logging.handlers import MemoryHandler
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from elmo_cli import __version__
+from elmo_cli.config import RunConfig, to_yaml
+from elmo_cli.errors import ElmoCliError, RunError
+from elmo_cli.files import write_text
+from elmo_cli.workflows.run_directory import FORMAT_VERSION, RunDirectory, Status
+
+_VERSIONS_OF = ("tensorflow", "keras", "tensorflow-hub", "numpy", "pandas", "scikit-learn")
+_MOST_WAITING = 100_000  # messages logged before there is a file for them
+_PACKAGE = logging.getLogger("elmo_cli")
+
+
+class NewRun:
+    """Makes a run directory and keeps its run.json true to what happens; a context manager.
+
+        with NewRun(Path("runs/mine"), config) as run:
+            with run.stage("reading"):
+                tables = read_training_tables(config)
+            train(run, tables)
+
+    Nothing is written before `begin`, so that a mistake in the data leaves nothing behind; what the package
+    logs from the start of the block on is in log.txt all the same. A run that is replaced is set aside
+    first, and removed only when the new one is complete; it comes back if the new one fails.
+
+    Args:
+        path: Where the run is wanted.
+        config: Written as config.yaml.
+        force: Whether a run that is there may be replaced; anything else never is.
+        command: The command line, for the record.
+
+    Attributes:
+        directory: The run directory.
+        config: As given.
+        record: What becomes run.json; add to it what is worth knowing.
+        status: What the run is when the block ends well; set it to ``interrupted`` where the user stopped
+            early with usable results.
+
+    Raises:
+        RunError: If something is in the way, or the place cannot be written.
+    """
+
+    def __init__(self, path: Path, config: RunConfig, *, force: bool = False, command: str = "") -> None:
+        self.directory = RunDirectory(path)
+        self.config = config
+        self.record: dict[str, Any] = {}
+        self.status: Status = "complete"
+        self._force = force
+        self._command = command
+        self._start = 0.0
+        self._seconds: dict[str, float] = {}
+        self._begun = False
+        self._log: logging.Handler = MemoryHandler(_MOST_WAITING, flushLevel=100, flushOnClose=False)
+
+    def __enter__(self) -> Self:
+        """Checks that the place is free and begins to listen to what is logged."""
+        self._check_free()
+        self._start = time.time()
+        _PACKAGE.addHandler(self._log)
+        return self
+
+    def begin(self) -> RunDirectory:
+        """Makes the directory, marked as running; a run that is replaced is set aside."""
+        self._check_free()
+        self._begun = True
+        self._make_room()
+        self.record = {
+            "format_version": FORMAT_VERSION,
+            "status": "running",
+            "command": self._command,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self._start)),
+            "versions": {"elmo-cli": __version__, "python": platform.python_version()}
+            | {name: metadata.version(name) for name in _VERSIONS_OF},
+            "seed": self.config.seed,
+        } | self.record
+        self._write_record("running")
+        write_text(self.directory.path / "config.yaml", to_yaml(self.config))
+        self._write_log_to(self.directory.log)
+        return self.directory
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measures the time that the block takes, for run.json; the same name may come again."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[name] = self._seconds.get(name, 0.0) + time.monotonic() - start
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Marks the run as complete, or as failed; brings back a run that was to be replaced."""
+        _PACKAGE.removeHandler(self._log)
+        try:
+            if self._begun:
+                self._end(error)
+        finally:
+            self._log.close()
+
+    def _end(self, error: BaseException | None) -> None:
+        aside = self.directory.set_aside
+        replaces = self._force and aside.exists()
+        if error is None:
+            self._write_record(self.status)
+            if replaces:
+                _remove(aside)
+        elif replaces:
+            place = os.path.realpath(self.directory.path)
+            self._log.close()
+            _remove(Path(place))
+            os.replace(aside, place)
+        else:
+            self.record["error"] = f"{type(error).__name__}: {error}"
+            trace = None if isinstance(error, ElmoCliError) else (type(error), error, error.__traceback__)
+            self._log.handle(
+                _PACKAGE.makeRecord(_PACKAGE.name, logging.ERROR, __file__, 0, str(error), (), trace)
+            )
+            with suppress(RunError):  # the disk may be full; the error that is on its way says more
+                self._write_record("failed")
+
+    def _check_free(self) -> None:
+        path = self.directory.path
+        if not path.exists():
+            return
+        if not path.is_dir():
+            raise RunError(f"{path} is a file. Choose another -o.")
+        try:
+            if not any(path.iterdir()):
+                return
+        except OSError as error:
+            raise RunError(f"{path} cannot be read ({error.strerror}). Choose another -o.") from error
+        if not self.directory.is_run:
+            raise RunError(
+                f"{path} is not empty and not a run, so nothing in it is touched. Choose another -o."
+            )
+        if not self._force:
+            raise RunError(f"{path} holds a run already. Choose another -o, or replace it with --force.")
+        aside = RunDirectory(self.directory.set_aside)
+        if aside.path.exists() and not aside.is_run:
+            raise RunError(f"{aside.path} is in the way of replacing {path}. Move it, or choose another -o.")
+
+    def _make_room(self) -> None:
+        path, aside = self.directory.path, self.directory.set_aside
+        place = Path(os.path.realpath(path))
+        try:
+            if place.exists() and any(place.iterdir()):
+                # A killed run may have left one aside: that one is the finished one, so it stays.
+                if aside.exists():
+                    shutil.rmtree(place)
+                else:
+                    place.rename(aside)
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{path} cannot be made ({error.strerror}). Choose another -o.") from error
+
+    def _write_record(self, status: Status) -> None:
+        total = round(time.time() - self._start, 1)
+        seconds = {name: round(value, 1) for name, value in self._seconds.items()}
+        self.record |= {"status": status, "seconds": {**seconds, "total": total}}
+        text = json.dumps(self.record, indent=2, ensure_ascii=False)
+        write_text(self.directory.path / "run.json", text + "\n")
+
+    def _write_log_to(self, path: Path) -> None:
+        """Moves what was logged so far, and all that comes, into a file."""
+        file = logging.FileHandler(path, encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        waiting, self._log = self._log, file
+        if isinstance(waiting, MemoryHandler):
+            waiting.setTarget(file)
+            waiting.flush()
+        _PACKAGE.removeHandler(waiting)
+        waiting.close()
+        _PACKAGE.addHandler(file)
+
+
+def _remove(directory: Path) -> None:
+    """Removes what is not needed any more; what cannot be removed is said, not failed on."""
+    shutil.rmtree(directory, ignore_errors=True)
+    if directory.exists():
+        _PACKAGE.warning("%s could not be removed; it is not needed any more", directory)
