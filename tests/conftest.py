@@ -1,5 +1,8 @@
 """What every test may use."""
 
+import logging
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,3 +23,38 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the shared data folder is not here")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _messages_as_before() -> Iterator[None]:
+    """Commands send the package's messages to stderr; after a test they go where they went before."""
+    package = logging.getLogger("elmo_cli")
+    before = package.level, package.propagate, [*package.handlers]
+    yield
+    package.setLevel(before[0])
+    package.propagate, package.handlers[:] = before[1:]
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with train.csv, test.csv, a tiny ELMo in elmo/ and a run trained with them in run/.
+
+    It is shared by all tests: copy what a test changes.
+    """
+    from tiny_run import invoke, write_elmo, write_tables
+
+    directory = tmp_path_factory.mktemp("tiny")
+    write_tables(directory)
+    write_elmo(directory / "elmo")
+    tables = [directory / "train.csv", "--test", directory / "test.csv"]
+    few = ["--epochs", "4", "--batch-size", "8", "--learning-rate", "0.02"]
+    result = invoke("train", *tables, "--elmo", directory / "elmo", "-o", directory / "run", *few)
+    if result.exit_code:
+        raise RuntimeError(f"training the tiny run failed:\n{result.output}")
+    return directory
+
+
+@pytest.fixture
+def run(tiny: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny run for one test to damage."""
+    return Path(shutil.copytree(tiny / "run", tmp_path / "run"))

@@ -164,7 +164,7 @@ def _check_known(name: str, labelled: LabelledTable, preprocessor: Preprocessor)
             "Is this the right label column (--label-column)?"
         )
     if unseen:
-        logger.warning("%s: %d rows have labels that the training rows lack", name, unseen)
+        logger.warning("%s: rows with a label that the training rows lack: %d", name, unseen)
 
 
 def _listed(names: tuple[str, ...], most: int = 12) -> str:

@@ -1,0 +1,114 @@
+"""elmo-eval: numbers on stdout, files in the run, and every way it can end."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tiny_run import invoke, write_csv
+
+KEYS = {
+    "accuracy", "macro_f1", "weighted_f1", "log_loss", "num_rows", "per_class", "confusion", "labels",
+}  # fmt: skip
+
+
+def test_json_is_one_object_and_nothing_else(tiny: Path, run: Path) -> None:
+    result = invoke("eval", run, tiny / "test.csv", "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert set(report) >= KEYS
+    assert report["num_rows"] == 10
+    assert report["labels"] == ["kitchen", "sky"]
+    assert sum(map(sum, report["confusion"])) == 10
+    assert set(report["per_class"]["sky"]) == {"precision", "recall", "f1", "support"}
+    assert result.stderr == ""
+
+
+def test_the_report_and_a_picture_are_added_to_the_run(tiny: Path, run: Path) -> None:
+    (run / "plots" / "confusion_test.png").unlink()
+    result = invoke("eval", run, tiny / "test.csv", "--json")
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert set(metrics) == {"valid", "test", "test.csv"}
+    assert metrics["test.csv"] == json.loads(result.stdout)
+    assert metrics["test.csv"]["confusion"] == metrics["test"]["confusion"]
+    assert (run / "plots" / "confusion_test.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_tables_are_for_people(tiny: Path, run: Path) -> None:
+    result = invoke("eval", run, tiny / "test.csv")
+    assert result.exit_code == 0
+    for part in ("accuracy", "macro F1", "log loss", "precision", "support", "confusion matrix", "kitchen"):
+        assert part in result.stdout
+
+
+def test_predicted_labels_give_the_accuracy_that_was_counted(tiny: Path, run: Path, tmp_path: Path) -> None:
+    accuracy = json.loads(invoke("eval", run, tiny / "train.csv", "--json").stdout)["accuracy"]
+    output = tmp_path / "predicted.csv"
+    result = invoke("predict", run, tiny / "train.csv", "-o", output, "--chunk-rows", "5")
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(output)
+    assert (table["label"] == table["predicted"]).mean() == accuracy
+
+
+def test_unseen_labels_are_counted_not_crashed_on(run: Path, tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", [("rain", "sky"), ("bread", "kitchen"), ("a horse", "animals")])
+    result = invoke("eval", run, table, "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["unseen_labels"] == {"animals": 1}
+    assert report["num_rows"] == 3
+    assert report["labels"] == ["kitchen", "sky", "animals"]
+
+
+def test_unseen_labels_alone_end_with_3(run: Path, tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", [("rain", "weather"), ("bread", "food")])
+    result = invoke("eval", run, table, "--json")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "None of the 2 rows has a label that training saw" in result.stderr
+
+
+def test_columns_of_other_names(run: Path, tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", [("sky", "rain"), ("kitchen", "bread")], header=("what", "said"))
+    result = invoke("eval", run, table, "--json", "--text-column", "said", "--label-column", "1")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["num_rows"] == 2
+
+
+def test_empty_texts_are_scored_unless_dropped(run: Path, tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", [("rain", "sky"), ("", "kitchen"), ("bread", "")])
+    result = invoke("eval", run, table, "--json")
+    assert result.exit_code == 3
+    assert 'row 4, column "label": the label is missing' in result.stderr
+    for options, num_rows in ((["--drop-unlabelled"], 2), (["--drop-unlabelled", "--drop-empty"], 1)):
+        result = invoke("eval", run, table, "--json", *options)
+        assert json.loads(result.stdout)["num_rows"] == num_rows
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "t.csv is empty"),
+        ("text,label\n", "only a header"),
+        ("words,label\nrain,sky\n", 'there is no column "text"'),
+        ("text,kind\nrain,sky\n", 'there is no column "label"'),
+    ],
+)
+def test_bad_data_ends_with_3(run: Path, tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "t.csv").write_text(content)
+    result = invoke("eval", run, tmp_path / "t.csv", "--json")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert message in result.stderr
+
+
+def test_a_missing_table_ends_with_3(run: Path) -> None:
+    result = invoke("eval", run, "nowhere.csv")
+    assert result.exit_code == 3
+    assert "nowhere.csv: there is no such file" in result.stderr
+
+
+def test_numbers_are_printed_even_where_the_run_cannot_be_written(tiny: Path, run: Path) -> None:
+    (run / "metrics.json").write_text("[")
+    result = invoke("eval", run, tiny / "test.csv", "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["num_rows"] == 10
+    assert "metrics.json is damaged" in result.stderr
