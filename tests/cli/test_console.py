@@ -1,0 +1,108 @@
+"""Every way a command can end has its exit code and its message."""
+
+import os
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+from tiny_run import COMMANDS, invoke
+
+from elmo_cli.cli import console
+from elmo_cli.errors import ConfigError, DataError, ElmoCliError, RunError, SourceError
+
+
+def ends_with(error: BaseException) -> tuple[int, str]:
+    @click.command(cls=console.Command)
+    def command() -> None:
+        raise error
+
+    result = CliRunner().invoke(command, [])
+    assert result.stdout == ""
+    return result.exit_code, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(ConfigError, 2), (RunError, 2), (DataError, 3), (SourceError, 4)],
+)
+def test_what_a_user_can_repair(error: type[ElmoCliError], code: int) -> None:
+    assert ends_with(error("a.csv, row 3: mend it")) == (code, "Error: a.csv, row 3: mend it\n")
+
+
+def test_every_error_has_a_code() -> None:
+    assert set(console._CODES) == set(ElmoCliError.__subclasses__())
+
+
+def test_a_bug() -> None:
+    code, message = ends_with(ZeroDivisionError("division by zero"))
+    assert code == 1
+    assert "Traceback" in message
+    assert "ZeroDivisionError: division by zero" in message
+    assert message.splitlines()[-1].endswith("Please report it with the lines above.")
+
+
+def test_an_interrupt() -> None:
+    assert ends_with(KeyboardInterrupt()) == (130, "Interrupted.\n")
+
+
+def test_wrong_use() -> None:
+    code, message = ends_with(click.UsageError("Say more."))
+    assert code == 2
+    assert "Error: Say more." in message
+
+
+def test_the_code_for_quality_gates_is_kept_free() -> None:
+    assert console.BELOW_GATE == 5
+    assert 5 not in console._CODES.values()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_examples_and_every_exit_code(command: str) -> None:
+    result = invoke(command, "--help")
+    assert (result.exit_code, result.stderr) == (0, "")
+    examples, codes = result.stdout.index("Examples:"), result.stdout.index("Exit codes:")
+    assert f"  elmo-{command} " in result.stdout[examples:]
+    listed = [line.split()[0] for line in result.stdout[codes:].splitlines()[1:] if line.strip()]
+    assert listed == ["0", "1", "2", "3", "4", "5", "130"]
+    assert result.stdout == invoke(command, "-h").stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_version(command: str) -> None:
+    result = invoke(command, "--version")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("elmo-cli, version ")
+
+
+HOLD = """
+import os, sys
+from elmo_cli.cli.console import _native_messages_held_back
+from elmo_cli.errors import ConfigError
+with _native_messages_held_back():
+    os.write(2, b"noise\\n")
+    {then}
+os.write(2, b"after\\n")
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "begins"),
+    [
+        ("pass", "after"),
+        ("raise ConfigError('no GPU')", "Traceback"),
+        ("raise RuntimeError('broken')", "noise\nTraceback"),
+        ("os.abort()", "Fatal Python error: Aborted"),
+    ],
+)
+def test_native_messages_are_held_back_but_failures_are_seen(then: str, begins: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", HOLD.format(then=then)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONFAULTHANDLER"},
+    )
+    assert result.stderr.startswith(begins)

@@ -1,0 +1,88 @@
+"""Commands as real processes: what a terminal and a pipe see."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NOISE = re.compile(r"^[IWEF]\d{4} |oneDNN|absl|All log messages|cuda|CUDA|tensorflow/|Warning", re.MULTILINE)
+TIMEOUT_S = 120
+
+
+def start(command: str, *arguments: object, stdin: int | None = None) -> "subprocess.Popen[str]":
+    """Starts elmo-COMMAND; its Python buffers output as it does for users."""
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("PYTHONUNBUFFERED", "TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS")
+    }
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"from elmo_cli.cli.{command} import main; main(prog_name='elmo-{command}')",
+            *map(str, arguments),
+        ],
+        stdin=stdin or subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def test_each_line_is_answered_before_the_next_is_written(tiny: Path) -> None:
+    with start("predict", tiny / "run", "-", stdin=subprocess.PIPE) as process:
+        if process.stdin is None or process.stdout is None or process.stderr is None:
+            raise RuntimeError("the pipes are missing")
+        for number, text in enumerate(["Rain fell on the hills.", "She baked bread.", ""]):
+            process.stdin.write(text + "\n")
+            process.stdin.flush()
+            if number == 0:
+                assert process.stdout.readline() == "text\tpredicted\tprobability\n"
+            assert re.fullmatch(re.escape(text) + r"\t(kitchen|sky)\t0\.\d+\n", process.stdout.readline())
+        process.stdin.close()
+        assert process.wait(TIMEOUT_S) == 0
+        assert process.stdout.read() == ""
+        assert process.stderr.read() == "standard input: reading it as plain text, one text per line\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tiny: Path) -> None:
+    with start("predict", tiny / "run", tiny / "train.csv", "--chunk-rows", "1") as process:
+        if process.stdout is None or process.stderr is None:
+            raise RuntimeError("the pipes are missing")
+        assert process.stdout.readline() == "text,label,predicted,probability\n"
+        process.stdout.close()
+        assert process.wait(TIMEOUT_S) == 0
+        assert process.stderr.read() == ""
+
+
+def test_training_says_nothing_but_our_own_lines(tiny: Path, tmp_path: Path) -> None:
+    with start(
+        "train", tiny / "train.csv", "--elmo", tiny / "elmo", "-o", tmp_path / "run", "--epochs", "1"
+    ) as process:
+        output, errors = process.communicate(timeout=TIMEOUT_S)
+    assert (process.returncode, output) == (0, "")
+    assert not NOISE.search(errors), errors
+    assert errors.splitlines()[0].startswith(f"{tiny / 'train.csv'}: taking column 1")
+    assert errors.splitlines()[-1].startswith("Run: ")
+
+
+@pytest.mark.slow
+def test_evaluation_prints_json_and_nothing_else(tiny: Path, run: Path) -> None:
+    with start("evaluate", run, tiny / "test.csv", "--json") as process:
+        output, errors = process.communicate(timeout=TIMEOUT_S)
+    assert (process.returncode, errors) == (0, "")
+    assert output.startswith("{")
+    assert output.endswith("}\n")
+
+
+@pytest.mark.slow
+def test_verbose_shows_what_tensorflow_says(tiny: Path) -> None:
+    with start("predict", tiny / "run", "a rainy day", "--verbose") as process:
+        _, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0
+    assert NOISE.search(errors)
