@@ -55,10 +55,12 @@ class NewRun:
     """
 
     def __init__(self, path: Path, config: RunConfig, *, force: bool = False, command: str = "") -> None:
-        self.directory = RunDirectory(path)
+        # Where it really is: neither a link nor the current directory changes while the run is made.
+        self.directory = RunDirectory(Path(os.path.realpath(path)))
         self.config = config
         self.record: dict[str, Any] = {}
         self.status: Status = "complete"
+        self._path = path
         self._force = force
         self._command = command
         self._start = 0.0
@@ -120,10 +122,9 @@ class NewRun:
             if replaces:
                 _remove(aside)
         elif replaces:
-            place = os.path.realpath(self.directory.path)
             self._log.close()
-            _remove(Path(place))
-            os.replace(aside, place)
+            _remove(self.directory.path)
+            os.replace(aside, self.directory.path)
         else:
             self.record["error"] = f"{type(error).__name__}: {error}"
             trace = None if isinstance(error, ElmoCliError) else (type(error), error, error.__traceback__)
@@ -134,7 +135,7 @@ class NewRun:
                 self._write_record("failed")
 
     def _check_free(self) -> None:
-        path = self.directory.path
+        path = self._path
         if not path.exists():
             return
         if not path.is_dir():
@@ -155,8 +156,7 @@ class NewRun:
             raise RunError(f"{aside.path} is in the way of replacing {path}. Move it, or choose another -o.")
 
     def _make_room(self) -> None:
-        path, aside = self.directory.path, self.directory.set_aside
-        place = Path(os.path.realpath(path))
+        place, aside = self.directory.path, self.directory.set_aside
         try:
             if place.exists() and any(place.iterdir()):
                 # A killed run may have left one aside: that one is the finished one, so it stays.
@@ -164,9 +164,9 @@ class NewRun:
                     shutil.rmtree(place)
                 else:
                     place.rename(aside)
-            path.mkdir(parents=True, exist_ok=True)
+            place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"{path} cannot be made ({error.strerror}). Choose another -o.") from error
+            raise RunError(f"{self._path} cannot be made ({error.strerror}). Choose another -o.") from error
 
     def _write_record(self, status: Status) -> None:
         total = round(time.time() - self._start, 1)

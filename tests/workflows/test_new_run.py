@@ -1,0 +1,155 @@
+"""NewRun: a run directory is whole, plainly marked, or not there."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from elmo_cli.config import RunConfig, load_config
+from elmo_cli.errors import DataError, RunError
+from elmo_cli.workflows.new_run import NewRun
+
+logger = logging.getLogger("elmo_cli.somewhere")
+
+
+@pytest.fixture(autouse=True)
+def _every_message() -> None:
+    logging.getLogger("elmo_cli").setLevel(logging.INFO)
+
+
+def record(path: Path) -> dict[str, Any]:
+    return dict(json.loads((path / "run.json").read_text()))
+
+
+def make(
+    path: Path, *, force: bool = False, content: str = "old", error: BaseException | None = None
+) -> None:
+    with NewRun(path, RunConfig(), force=force) as run:
+        directory = run.begin()
+        (directory.path / "content").write_text(content)
+        if error is not None:
+            raise error
+
+
+def test_nothing_is_written_before_it_begins(tmp_path: Path) -> None:
+    with pytest.raises(DataError), NewRun(tmp_path / "deep" / "run", RunConfig()):
+        raise DataError("no such table")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_says_that_it_runs_and_then_that_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "run"
+    with NewRun(path, RunConfig(seed=5), command="elmo-train a.csv") as run:
+        run.record["early"] = 1
+        run.begin()
+        assert record(path)["status"] == "running"
+        run.record["late"] = 2
+    found = record(path)
+    assert (found["status"], found["seed"], found["early"], found["late"]) == ("complete", 5, 1, 2)
+    assert found["command"] == "elmo-train a.csv"
+    assert load_config(path / "config.yaml") == RunConfig(seed=5)
+
+
+def test_the_log_holds_messages_from_before_the_directory_was_there(tmp_path: Path) -> None:
+    logger.info("too early")
+    with NewRun(tmp_path / "run", RunConfig()) as run:
+        logger.info("reading %s", "train.csv")
+        run.begin()
+        logger.warning("training")
+    logger.info("too late")
+    lines = (tmp_path / "run" / "log.txt").read_text().splitlines()
+    assert [line.split(" ", 2)[2] for line in lines] == ["INFO reading train.csv", "WARNING training"]
+    assert logging.getLogger("elmo_cli").handlers == []
+
+
+def test_stages_add_up(tmp_path: Path) -> None:
+    with NewRun(tmp_path / "run", RunConfig()) as run:
+        for name in ("reading", "training", "reading"):
+            with run.stage(name):
+                pass
+        run.begin()
+    assert list(record(tmp_path / "run")["seconds"]) == ["reading", "training", "total"]
+
+
+def test_a_failed_run_is_marked_and_says_why(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        make(tmp_path / "run", error=DataError("a.csv, row 3: broken"))
+    found = record(tmp_path / "run")
+    assert (found["status"], found["error"]) == ("failed", "DataError: a.csv, row 3: broken")
+    assert "ERROR a.csv, row 3: broken" in (tmp_path / "run" / "log.txt").read_text()
+
+
+def test_a_run_is_replaced_only_with_force(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    make(path)
+    with pytest.raises(RunError, match="holds a run already"):
+        make(path)
+    make(path, force=True, content="new")
+    assert (path / "content").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_empty_directory_is_free(tmp_path: Path) -> None:
+    make(tmp_path)
+    assert record(tmp_path)["status"] == "complete"
+
+
+def test_the_old_run_waits_beside_the_new_one_until_that_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    make(path)
+    with NewRun(path, RunConfig(), force=True) as run:
+        run.begin()
+        assert (tmp_path / "run.replaced" / "content").read_text() == "old"
+        assert not (path / "content").exists()
+
+
+def test_a_killed_replacement_keeps_the_old_run_through_the_next_failure(tmp_path: Path) -> None:
+    path, aside = tmp_path / "run", tmp_path / "run.replaced"
+    make(aside)  # what a killed replacement leaves: the old run aside, and an unfinished one
+    make(path, content="unfinished")
+    with pytest.raises(ZeroDivisionError):
+        make(path, force=True, error=ZeroDivisionError())
+    assert (path / "content").read_text() == "old"
+    assert not aside.exists()
+    make(aside)
+    make(path, force=True, content="new")
+    assert (path / "content").read_text() == "new"
+    assert not aside.exists()
+
+
+def test_without_force_a_run_that_was_set_aside_stays(tmp_path: Path) -> None:
+    make(tmp_path / "run.replaced")
+    make(tmp_path / "run", content="new")
+    assert (tmp_path / "run.replaced" / "content").read_text() == "old"
+
+
+def test_what_is_in_the_way_and_not_a_run_is_not_touched(tmp_path: Path) -> None:
+    make(tmp_path / "run")
+    (tmp_path / "run.replaced").mkdir()
+    with pytest.raises(RunError, match=r"run\.replaced is in the way"):
+        make(tmp_path / "run", force=True)
+    assert (tmp_path / "run" / "content").read_text() == "old"
+
+
+def test_a_link_to_a_run_is_followed(tmp_path: Path) -> None:
+    make(tmp_path / "run")
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    make(tmp_path / "link", force=True, content="new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "run" / "content").read_text() == "new"
+
+
+def test_the_current_directory_can_be_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    make(Path("."))
+    make(Path("."), force=True, content="new")
+    assert (tmp_path / "here" / "content").read_text() == "new"
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"Choose another -o"):
+        make(tmp_path / "file" / "run")

@@ -1,0 +1,46 @@
+"""What is read from a run directory; damaged ones are in tests/cli/test_damaged_runs.py."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from elmo_cli.errors import RunError
+from elmo_cli.workflows.run_directory import RunDirectory
+
+
+def test_a_run_reads_back(tiny: Path) -> None:
+    run = RunDirectory(tiny / "run")
+    run.check_usable()
+    assert run.is_run
+    assert run.read_record()["status"] == "complete"
+    assert run.read_config().data.train == str(tiny / "train.csv")
+    assert run.read_preprocessor().label_set.names == ("kitchen", "sky")
+
+
+def test_an_interrupted_run_is_usable(run: Path) -> None:
+    record = json.loads((run / "run.json").read_text()) | {"status": "interrupted"}
+    (run / "run.json").write_text(json.dumps(record))
+    RunDirectory(run).check_usable()
+
+
+def test_metrics_are_added_and_replaced_by_name(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    for name, value in (("a", 1), ("b", 2), ("a", 3)):
+        run.write_metrics(name, {"accuracy": value})
+    assert json.loads(run.metrics.read_text()) == {"a": {"accuracy": 3}, "b": {"accuracy": 2}}
+
+
+@pytest.mark.parametrize("content", ["[1]", "{", "3"])
+def test_damaged_metrics_are_not_overwritten(tmp_path: Path, content: str) -> None:
+    run = RunDirectory(tmp_path)
+    run.metrics.write_text(content)
+    with pytest.raises(RunError, match=r"metrics\.json is damaged"):
+        run.write_metrics("a", {})
+    assert run.metrics.read_text() == content
+
+
+def test_a_file_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="is not a run directory"):
+        RunDirectory(tmp_path / "file").check_usable()

@@ -1,0 +1,51 @@
+"""Training from Python."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elmo_cli.config import ClassifierConfig, DataConfig, ElmoConfig, RunConfig, TrainingConfig
+from elmo_cli.workflows.evaluate import evaluate_run
+from elmo_cli.workflows.new_run import NewRun
+from elmo_cli.workflows.predict import Predictor
+from elmo_cli.workflows.train import _absolute, train
+from elmo_cli.workflows.training_tables import read_labelled_table, read_training_tables
+
+
+def test_train_then_evaluate(tiny: Path, tmp_path: Path) -> None:
+    config = RunConfig(
+        data=DataConfig(train=str(tiny / "train.csv"), test=str(tiny / "test.csv")),
+        elmo=ElmoConfig(handle=str(tiny / "elmo"), batch_tokens=40),
+        classifier=ClassifierConfig(hidden=(8,)),
+        training=TrainingConfig(epochs=3),
+    )
+    with NewRun(tmp_path / "run", config) as run:
+        result = train(run, read_training_tables(config))
+    assert result.run.path == tmp_path / "run"
+    assert len(result.history.epochs) == 3
+    assert set(result.reports) == {"valid", "test"}
+
+    predictor = Predictor(tmp_path / "run")
+    table = read_labelled_table(tiny / "test.csv", DataConfig(), predictor.preprocessor)
+    report = evaluate_run(predictor, table)
+    np.testing.assert_array_equal(report.confusion, result.reports["test"].confusion)
+    assert report.log_loss == pytest.approx(result.reports["test"].log_loss, abs=1e-6)
+    best = json.loads((tmp_path / "run" / "run.json").read_text())["best_epoch"]
+    history = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    assert len(history) == 4
+    assert float(history[best].split(",")[3]) == pytest.approx(result.reports["valid"].log_loss, abs=1e-4)
+
+
+def test_handles_mean_the_same_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("elmo", "bundled", "with,comma"):
+        (tmp_path / name).mkdir()
+    for name in ("o.json", "w.hdf5"):
+        (tmp_path / name).write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    for handle in ("bundled", "bundled:mini", "https://tfhub.dev/google/elmo/3", "nowhere", "o.json,nowhere"):
+        assert _absolute(handle) == handle
+    assert _absolute("elmo") == str(tmp_path / "elmo")
+    assert _absolute("with,comma") == str(tmp_path / "with,comma")
+    assert _absolute("o.json, w.hdf5") == f"{tmp_path / 'o.json'},{tmp_path / 'w.hdf5'}"
