@@ -119,7 +119,9 @@ def main(
     console.start_tensorflow(device, verbose=verbose)
     from elmo_cli.workflows.predict import Predictor, predict_tables
 
-    predictor = Predictor(run, columns=columns, text_column=data.text_column, elmo=elmo)
+    predictor = Predictor(
+        run, proba=proba, top_k=top_k, prefix=prefix, text_column=data.text_column, elmo=elmo
+    )
     num_rows = predict_tables(predictor, tables, output, output_format)
     if output is not None:
         logger.info("%d rows written to %s", num_rows, output)

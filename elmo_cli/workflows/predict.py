@@ -28,7 +28,9 @@ class Predictor:
 
     Args:
         run: The run directory.
-        columns: Which columns to add; by default ``predicted`` and ``probability``.
+        proba: Whether to add one column per class, ``probability_of_LABEL``.
+        top_k: How many classes to add, the likeliest first, as ``predicted_2``, ``probability_2`` …
+        prefix: Put in front of the names of the added columns.
         text_column: Name or number from 1 of the column with the texts; that of the training when absent.
         elmo: Where the run's ELMo is now, if it was moved: a handle as for ``elmo-train --elmo``.
 
@@ -51,7 +53,9 @@ class Predictor:
         self,
         run: str | Path,
         *,
-        columns: PredictionColumns | None = None,
+        proba: bool = False,
+        top_k: int = 1,
+        prefix: str = "",
         text_column: str | None = None,
         elmo: str | None = None,
     ) -> None:
@@ -62,7 +66,7 @@ class Predictor:
         if text_column is not None:
             self.preprocessor = replace(self.preprocessor, text_column=text_column)
         self.labels = self.preprocessor.label_set
-        self.columns = columns or PredictionColumns()
+        self.columns = PredictionColumns(proba, top_k, prefix)
         self.columns.check_top_k(self.labels)
         handle = elmo or saved_elmo(self.run.model).handle
         try:

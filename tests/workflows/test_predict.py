@@ -10,7 +10,6 @@ import pytest
 import elmo_cli
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.workflows.predict import Predictor, load_run
-from elmo_cli.workflows.prediction_columns import PredictionColumns
 
 TEXTS = ["Rain fell on the hills.", "She baked bread.", "Frost"]
 
@@ -112,13 +111,13 @@ def test_another_text_column(tiny: Path) -> None:
 
 
 def test_the_columns_asked_for(tiny: Path) -> None:
-    predictor = Predictor(str(tiny / "run"), columns=PredictionColumns(proba=True, top_k=2, prefix="p_"))
+    predictor = Predictor(str(tiny / "run"), proba=True, top_k=2, prefix="p_")
     result = predictor(pd.DataFrame({"text": TEXTS}))
     assert list(result.columns)[1:] == predictor.columns.names(predictor.labels)
     with pytest.raises(ConfigError, match=r'the table has a column "p_predicted" already'):
         predictor(result)
     with pytest.raises(ConfigError, match="--top-k must be between 1 and the number of classes, 2"):
-        Predictor(tiny / "run", columns=PredictionColumns(top_k=3))
+        Predictor(tiny / "run", top_k=3)
 
 
 def test_no_run(tmp_path: Path) -> None:
