@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from elmo_cli.errors import ConfigError
+from elmo_cli.errors import ConfigError, RunError
 from elmo_cli.files import atomic_write
 
 logger = logging.getLogger(__name__)
@@ -63,16 +64,18 @@ class Schedule:
     Args:
         peak: The highest learning rate.
         warmup_steps: Steps of linear rise.
+        warmup_share: First part of the budget, in (0, 1], after which the rise ends in any case.
         decay_share: Last part of the budget, in (0, 1], over which the rate falls linearly.
     """
 
     peak: float
     warmup_steps: int = 200
+    warmup_share: float = 0.1
     decay_share: float = 0.3
 
     def __call__(self, steps: int, spent: float) -> float:
         """Returns the rate for the next step after so many steps and that share of the budget."""
-        rise = min(1.0, (steps + 1) / self.warmup_steps)
+        rise = min(1.0, max((steps + 1) / self.warmup_steps, spent / self.warmup_share))
         fall = min(1.0, max(0.0, 1.0 - spent) / self.decay_share)
         return self.peak * rise * fall
 
@@ -107,9 +110,9 @@ def make_step(
 
 
 def fit_stream(
-    step: Callable[[Batch], tf.Tensor],
+    step: Callable[[Batch], Any],
     optimizer: keras.optimizers.Optimizer,
-    batches: Iterable[tuple[int, Batch]],
+    next_batch: Callable[[Progress], tuple[int, Batch]],
     *,
     budget: Budget,
     schedule: Schedule,
@@ -118,17 +121,18 @@ def fit_stream(
     pause_every_s: float,
     line_every_s: float = 30.0,
 ) -> Progress:
-    """Trains until the budget is spent or the batches end.
+    """Trains until the budget is spent.
 
     Args:
         step: One training step; see `make_step`.
         optimizer: The one that `step` uses; its learning rate is set before each step.
-        batches: (tokens in the batch, batch).
+        next_batch: Given how far training is, returns the number of tokens in the next batch and the
+            batch.
         budget: When to stop.
         schedule: Learning rate over time.
         start: Where an earlier process stopped.
-        pause: Called every `pause_every_s` seconds and at the end, to save and to measure; its time
-            counts, so that a budget in minutes is what the user waits.
+        pause: Called every `pause_every_s` seconds, at the end, and when the user interrupts, to save and
+            to measure; its time counts, so that a budget in minutes is what the user waits.
         pause_every_s: Seconds between two pauses.
         line_every_s: Seconds between two log lines.
 
@@ -136,44 +140,60 @@ def fit_stream(
         How far it came.
 
     Raises:
-        ConfigError: If the loss is not a number any more.
+        ConfigError: If the loss is not a number any more; nothing is saved then.
+        KeyboardInterrupt: If the user interrupts; after a last pause.
     """
     progress = start
     begin = time.monotonic() - start.seconds
-    last_line = last_pause = time.monotonic()
-    recent: list[np.ndarray] = []
-    tokens_at_line = progress.tokens
-    for num_tokens, batch in batches:
-        optimizer.learning_rate.assign(schedule(progress.steps, budget.spent(progress)))
-        recent.append(step(batch).numpy())
-        if not np.isfinite(recent[-1]).all():
-            raise ConfigError(
-                f"The loss is not a number any more after {progress.steps} steps. Lower --learning-rate "
-                f"(it is {schedule.peak:g}); the last checkpoint is from before."
-            )
-        now = time.monotonic()
-        progress = replace(
-            progress, steps=progress.steps + 1, tokens=progress.tokens + num_tokens, seconds=now - begin
-        )
-        if now - last_line >= line_every_s:
-            losses = " / ".join(f"{loss:.3f}" for loss in np.mean(recent, axis=0))
-            logger.info(
-                "%.0f%% done after %.1f min: %.2f M tokens, %.0f tokens/s, loss %s, about %.0f min left",
-                100 * budget.spent(progress),
-                progress.seconds / 60,
-                progress.tokens / 1e6,
-                (progress.tokens - tokens_at_line) / (now - last_line),
-                losses,
-                _seconds_left(progress, budget) / 60,
-            )
-            last_line, tokens_at_line, recent = now, progress.tokens, []
-        if budget.spent(progress) >= 1.0:
-            break
-        if now - last_pause >= pause_every_s:
-            pause(progress)
-            last_pause = time.monotonic()
+    report = _Report(budget, start, line_every_s)
+    last_pause = time.monotonic()
+    try:
+        while budget.spent(progress) < 1.0:
+            optimizer.learning_rate.assign(schedule(progress.steps, budget.spent(progress)))
+            num_tokens, batch = next_batch(progress)
+            losses = np.asarray(step(batch))
+            if not np.isfinite(losses).all():
+                raise ConfigError(
+                    f"The loss is not a number any more after {progress.steps} steps. Lower "
+                    f"--learning-rate (it is {schedule.peak:g}); the last checkpoint is from before."
+                )
+            progress = Progress(progress.steps + 1, progress.tokens + num_tokens, time.monotonic() - begin)
+            report.add(progress, losses)
+            if time.monotonic() - last_pause >= pause_every_s and budget.spent(progress) < 1.0:
+                pause(progress)
+                last_pause = time.monotonic()
+    except KeyboardInterrupt:
+        pause(progress)
+        raise
     pause(progress)
     return replace(progress, seconds=time.monotonic() - begin)
+
+
+class _Report:
+    """Logs a line every now and then: how far, how fast, how well."""
+
+    def __init__(self, budget: Budget, start: Progress, every_s: float) -> None:
+        self.budget = budget
+        self.every_s = every_s
+        self.since = start
+        self.last = time.monotonic()
+        self.losses: list[np.ndarray] = []
+
+    def add(self, progress: Progress, losses: np.ndarray) -> None:
+        self.losses.append(losses)
+        now = time.monotonic()
+        if now - self.last < self.every_s:
+            return
+        logger.info(
+            "%.0f%% done after %.1f min: %.2f M tokens, %.0f tokens/s, loss %s, about %.0f min left",
+            100 * self.budget.spent(progress),
+            progress.seconds / 60,
+            progress.tokens / 1e6,
+            (progress.tokens - self.since.tokens) / (now - self.last),
+            " / ".join(f"{loss:.3f}" for loss in np.atleast_1d(np.mean(self.losses, axis=0))),
+            _seconds_left(progress, self.budget) / 60,
+        )
+        self.since, self.last, self.losses = progress, now, []
 
 
 def _seconds_left(progress: Progress, budget: Budget) -> float:
@@ -188,7 +208,22 @@ def save_checkpoint(path: Path, variables: list[keras.Variable]) -> None:
 
 
 def load_checkpoint(path: Path, variables: list[keras.Variable]) -> None:
-    """Reads back what `save_checkpoint` wrote into variables of the same shapes and order."""
-    with np.load(path) as values:
-        for i, variable in enumerate(variables):
-            variable.assign(values[f"v{i}"])
+    """Reads back what `save_checkpoint` wrote.
+
+    Args:
+        path: The .npz file.
+        variables: As many as were saved, in the same order and of the same shapes.
+
+    Raises:
+        RunError: If the file cannot be read or holds other variables.
+    """
+    try:
+        with open(path, "rb") as file, np.load(file) as saved:
+            values = [saved[name] for name in saved.files]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: not a readable checkpoint ({error}).") from error
+    shapes = [tuple(variable.shape) for variable in variables]
+    if [value.shape for value in values] != shapes:
+        raise RunError(f"{path}: the checkpoint is of another model. Go on with the settings it began with.")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -4,21 +4,21 @@ import dataclasses
 import itertools
 import json
 import logging
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from elmo_cli import __version__
-from elmo_cli.bilm.corpus import NegativeSampler, Speller, Vocabulary, equal_length_batches, read_sentences
+from elmo_cli.bilm.batches import CorpusBatches, Place, Speller, language_model_batch
+from elmo_cli.bilm.corpus import Vocabulary, read_sentences
 from elmo_cli.bilm.language_model import LanguageModel
+from elmo_cli.bilm.negatives import NegativeSampler
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions, CharacterCNNOptions, LSTMOptions
+from elmo_cli.bilm.perplexity import Perplexity, measure_perplexity
 from elmo_cli.bilm.weights import write_weights
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.files import atomic_path, write_text
@@ -33,6 +33,9 @@ from elmo_cli.training.stream import (
 )
 
 logger = logging.getLogger(__name__)
+
+# Share of the budget after which batches are doubled: small ones learn faster at first.
+_DOUBLE_FROM = 1 / 3
 
 SIZES = {
     "tiny": BiLMOptions(
@@ -66,7 +69,7 @@ class PretrainConfig:
         minutes: Most training time, or None.
         max_tokens: Most tokens to train on, or None.
         vocabulary_size: Number of words that are predicted.
-        batch_tokens: Tokens per batch; doubled after a third of the budget.
+        batch_tokens: Tokens per batch; twice as many after a third of the budget.
         max_sentence_tokens: Longer sentences are cut into pieces.
         lower_share: Share of the sentences that are lower-cased, since many users' texts are.
         negative_tries: Draws per batch for the sampled softmax.
@@ -95,30 +98,6 @@ class PretrainConfig:
     seed: int = 13
 
 
-@dataclass(frozen=True)
-class Perplexity:
-    """How well a language model predicts held-out text, over its whole vocabulary.
-
-    Args:
-        forward: Perplexity per token from left to right, the sentence's end mark included.
-        backward: The same from right to left.
-        unknown_share: Share of those tokens that are outside the vocabulary; they count as the
-            unknown word.
-        tokens: Tokens measured, per direction.
-    """
-
-    forward: float
-    backward: float
-    unknown_share: float
-    tokens: int
-
-    def __str__(self) -> str:
-        return (
-            f"held-out perplexity {self.forward:.1f} forward, {self.backward:.1f} backward "
-            f"({self.tokens} tokens, {self.unknown_share:.1%} outside the vocabulary)"
-        )
-
-
 def pretrain(config: PretrainConfig, *, resume: bool = False) -> Perplexity:
     """Trains a biLM on text and writes it where `--elmo DIR` finds it.
 
@@ -130,113 +109,167 @@ def pretrain(config: PretrainConfig, *, resume: bool = False) -> Perplexity:
         The perplexity on the held-out text at the end.
 
     Raises:
-        ConfigError: For an unknown size, or no budget.
+        ConfigError: For an unknown size, or no budget; if the loss is not a number any more.
         DataError: If a corpus file cannot be read or the corpus is empty.
         RunError: If the output exists already, or there is nothing to resume.
+        KeyboardInterrupt: If the user interrupts; a checkpoint is saved first.
     """
     options = _options(config.size)
     if config.minutes is None and config.max_tokens is None:
         raise ConfigError("Say how long to train: --minutes or --tokens.")
-    checkpoint = config.output / "checkpoint"
-    if resume and not (checkpoint / "state.json").is_file():
-        raise RunError(f"{config.output} holds no checkpoint to go on from. Leave out --resume to start.")
-    if not resume and config.output.exists() and any(config.output.iterdir()):
-        raise RunError(f"{config.output} exists and is not empty. Choose another -o, or go on with --resume.")
-    checkpoint.mkdir(parents=True, exist_ok=True)
-    vocabulary = _vocabulary(config, checkpoint)
-
-    keras.utils.set_random_seed(config.seed)
-    policy = "mixed_bfloat16" if _use_bfloat16(config.precision) else "float32"
-    logger.info("Matrix products in %s.", policy.removeprefix("mixed_"))
-    model = LanguageModel(BiLM(options, dtype=policy), len(vocabulary), dtype="float32")
-    model.build()
-    logger.info(
-        "biLM of %.2f M parameters, %d predicted words (%.2f M parameters, not part of the ELMo).",
-        model.bilm.count_params() / 1e6,
-        len(vocabulary),
-        (model.count_params() - model.bilm.count_params()) / 1e6,
-    )
-    optimizer = keras.optimizers.Adam(config.learning_rate, beta_2=0.99, global_clipnorm=1.0)
-    sampler = NegativeSampler(len(vocabulary), config.negative_tries, config.seed)
-    speller = Speller(
-        options.char_cnn.max_characters_per_token, max(width for width, _ in options.char_cnn.filters)
-    )
-    step = make_step(model, optimizer, _signature(sampled=True))
-    measure = tf.function(lambda batch: model(batch), input_signature=[_signature(sampled=False)])
-    state = [*model.variables, *optimizer.variables]
-
-    start = Progress()
+    _check_output(config.output, resume=resume)
+    run = _Pretraining(config, options)
     if resume:
-        saved = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-        start = Progress(**saved["progress"])
-        load_checkpoint(checkpoint / "state.npz", state)
-        logger.info("Going on after %.1f min, %.2f M tokens.", start.seconds / 60, start.tokens / 1e6)
-    budget = Budget(config.minutes * 60 if config.minutes is not None else None, config.max_tokens)
-    position = {"progress": start}
-
-    held_out = _held_out(config)
-
-    def perplexity(most_tokens: int | None) -> Perplexity:
-        return _perplexity(measure, held_out, vocabulary, speller, config.batch_tokens, most_tokens)
-
-    def pause(progress: Progress) -> None:
-        save_checkpoint(checkpoint / "state.npz", state)
-        write_text(
-            checkpoint / "state.json", json.dumps({"progress": dataclasses.asdict(progress)}, indent=2) + "\n"
-        )
-        _write_elmo(config.output, model.bilm)
-        logger.info(
-            "Checkpoint after %.1f min: %s.", progress.seconds / 60, perplexity(config.held_out_tokens)
-        )
-
-    def batches() -> Iterator[tuple[int, dict[str, Any]]]:
-        def batch_tokens() -> int:
-            return config.batch_tokens * (1 if budget.spent(position["progress"]) < 1 / 3 else 2)
-
-        skip = start.steps
-        for epoch in itertools.count():
-            found = False
-            for sentences in equal_length_batches(
-                config.corpus,
-                batch_tokens=batch_tokens,
-                max_tokens=config.max_sentence_tokens,
-                lower_share=config.lower_share,
-                seed=config.seed + epoch,
-            ):
-                found = True
-                if skip:
-                    skip -= 1
-                    continue
-                batch = _batch(sentences, vocabulary, speller)
-                batch |= {"negatives": sampler.draw(), "log_expected": sampler.log_expected}
-                num_tokens = sum(len(tokens) + 1 for tokens in sentences)
-                before = position["progress"]
-                position["progress"] = dataclasses.replace(before, tokens=before.tokens + num_tokens)
-                yield num_tokens, batch
-            if not found:
-                raise DataError("The corpus is empty: no file holds a token.")
-            logger.info("The whole corpus was seen %d times.", epoch + 1)
-
+        run.restore()
+    else:
+        run.begin()
     try:
-        progress = fit_stream(
-            step,
-            optimizer,
-            batches(),
-            budget=budget,
-            schedule=Schedule(config.learning_rate),
-            start=start,
-            pause=pause,
-            pause_every_s=config.checkpoint_minutes * 60,
-        )
+        progress = run.train()
     except KeyboardInterrupt:
-        logger.warning("Interrupted. The last checkpoint stands in %s; go on with --resume.", checkpoint)
+        logger.warning("Interrupted. A checkpoint stands in %s; go on with --resume.", run.checkpoint)
         raise
-    result = perplexity(None)
-    _write_elmo(config.output, model.bilm)
-    write_text(config.output / "vocab.txt", vocabulary.to_text())
-    write_text(config.output / "MODEL_CARD.md", _model_card(config, options, model, policy, progress, result))
+    result = run.perplexity()
+    run.finish(progress, result)
     logger.info("Done: %s. Use it with: elmo-train --elmo %s", result, config.output)
     return result
+
+
+class _Pretraining:
+    """One run: the model, its text, and its directory.
+
+    Args:
+        config: What to train on, how large and how long.
+        options: The shape of the network.
+    """
+
+    def __init__(self, config: PretrainConfig, options: BiLMOptions) -> None:
+        self.config = config
+        self.checkpoint = config.output / "checkpoint"
+        self.held_out = _held_out(config)
+        self.vocabulary = self._read_or_count_words()
+        self.policy = "mixed_bfloat16" if _use_bfloat16(config.precision) else "float32"
+        keras.utils.set_random_seed(config.seed)
+        self.model = LanguageModel(BiLM(options, dtype=self.policy), len(self.vocabulary), dtype="float32")
+        self.model.build()
+        self.optimizer = keras.optimizers.Adam(config.learning_rate, beta_2=0.99, global_clipnorm=1.0)
+        self.step = make_step(self.model, self.optimizer, _signature(sampled=True))
+        self.losses = tf.function(self.model, input_signature=[_signature(sampled=False)])
+        self.variables = [*self.model.variables, *self.optimizer.variables]
+        self.speller = Speller(options.char_cnn.max_characters_per_token, options.char_cnn.max_filter_width)
+        self.negatives = NegativeSampler(len(self.vocabulary), config.negative_tries, config.seed)
+        self.budget = Budget(config.minutes * 60 if config.minutes is not None else None, config.max_tokens)
+        self.start = Progress()
+        self.batches = self._batches(Place())
+        num_parameters, num_below = self.model.count_params(), self.model.bilm.count_params()
+        logger.info(
+            "biLM of %.2f M parameters, matrix products in %s; %d predicted words (%.2f M parameters, not "
+            "part of the ELMo).",
+            num_below / 1e6,
+            self.policy.removeprefix("mixed_"),
+            len(self.vocabulary),
+            (num_parameters - num_below) / 1e6,
+        )
+
+    def begin(self) -> None:
+        """Makes the directory; all that can be wrong with the text was found before."""
+        self.checkpoint.mkdir(parents=True, exist_ok=True)
+        write_text(self.checkpoint / "vocab.txt", self.vocabulary.to_text())
+
+    def restore(self) -> None:
+        """Goes back to the last checkpoint."""
+        load_checkpoint(self.checkpoint / "state.npz", self.variables)
+        self.start, place = _read_state(self.checkpoint / "state.json")
+        self.batches = self._batches(place)
+        logger.info(
+            "Going on after %.1f min, %.2f M tokens.", self.start.seconds / 60, self.start.tokens / 1e6
+        )
+
+    def train(self) -> Progress:
+        """Spends the budget and returns how far it came."""
+        return fit_stream(
+            self.step,
+            self.optimizer,
+            self.next_batch,
+            budget=self.budget,
+            schedule=Schedule(self.config.learning_rate),
+            start=self.start,
+            pause=self.pause,
+            pause_every_s=self.config.checkpoint_minutes * 60,
+        )
+
+    def next_batch(self, progress: Progress) -> tuple[int, dict[str, Any]]:
+        """Returns the number of tokens in the next batch and the batch."""
+        sentences = self.batches.next(double=self.budget.spent(progress) >= _DOUBLE_FROM)
+        batch = language_model_batch(sentences, self.vocabulary, self.speller)
+        negatives = {
+            "negatives": self.negatives.draw(progress.steps),
+            "log_expected": self.negatives.log_expected,
+        }
+        return len(sentences) * (len(sentences[0]) + 1), batch | negatives
+
+    def pause(self, progress: Progress) -> None:
+        """Saves a checkpoint and the ELMo as it is, and measures."""
+        save_checkpoint(self.checkpoint / "state.npz", self.variables)
+        _write_state(self.checkpoint / "state.json", progress, self.batches.place)
+        self.write_elmo()
+        logger.info(
+            "Checkpoint after %.1f min: %s.",
+            progress.seconds / 60,
+            self.perplexity(self.config.held_out_tokens),
+        )
+
+    def perplexity(self, max_tokens: int | None = None) -> Perplexity:
+        """Measures on the held-out text, or on about so many tokens of it."""
+        return measure_perplexity(
+            self.losses,
+            self.held_out,
+            self.vocabulary,
+            self.speller,
+            batch_tokens=self.config.batch_tokens,
+            max_tokens=max_tokens,
+        )
+
+    def write_elmo(self) -> None:
+        """Writes what `--elmo` reads."""
+        write_text(self.config.output / "options.json", self.model.bilm.options.to_json())
+        with atomic_path(self.config.output / "weights.hdf5") as path:
+            write_weights(self.model.bilm, path, dtype="float16")
+
+    def finish(self, progress: Progress, result: Perplexity) -> None:
+        """Writes what describes the ELMo."""
+        self.write_elmo()
+        write_text(self.config.output / "vocab.txt", self.vocabulary.to_text())
+        card = _model_card(self.config, self.model, self.policy, progress, result)
+        write_text(self.config.output / "MODEL_CARD.md", card)
+
+    def _read_or_count_words(self) -> Vocabulary:
+        path = self.checkpoint / "vocab.txt"
+        if path.is_file():
+            return Vocabulary.from_text(path.read_text(encoding="utf-8"))
+        logger.info("Counting the words of %d files.", len(self.config.corpus))
+        return Vocabulary.build(self.config.corpus, self.config.vocabulary_size)
+
+    def _batches(self, place: Place) -> CorpusBatches:
+        config = self.config
+        return CorpusBatches(
+            config.corpus,
+            batch_tokens=config.batch_tokens,
+            max_tokens=config.max_sentence_tokens,
+            lower_share=config.lower_share,
+            seed=config.seed,
+            num_batches=self.start.steps,
+            place=place,
+        )
+
+
+def _check_output(output: Path, *, resume: bool) -> None:
+    if resume:
+        if not (output / "checkpoint" / "state.json").is_file():
+            raise RunError(f"{output} holds no checkpoint to go on from. Leave out --resume to start.")
+    elif output.is_file():
+        raise RunError(f"{output} is a file. Choose another -o: a directory to make.")
+    elif output.exists() and any(output.iterdir()):
+        raise RunError(f"{output} exists and is not empty. Choose another -o, or go on with --resume.")
 
 
 def _options(size: str) -> BiLMOptions:
@@ -247,17 +280,6 @@ def _options(size: str) -> BiLMOptions:
     raise ConfigError(
         f"--size {size}: neither a known size ({', '.join(SIZES)}) nor the path of an options.json."
     )
-
-
-def _vocabulary(config: PretrainConfig, checkpoint: Path) -> Vocabulary:
-    """Counts the words of the corpus, once: a resumed run reads what was counted."""
-    path = checkpoint / "vocab.txt"
-    if path.is_file():
-        return Vocabulary.from_text(path.read_text(encoding="utf-8"))
-    logger.info("Counting the words of %d files.", len(config.corpus))
-    vocabulary = Vocabulary.build(config.corpus, config.vocabulary_size)
-    write_text(path, vocabulary.to_text())
-    return vocabulary
 
 
 def _held_out(config: PretrainConfig) -> list[list[str]]:
@@ -271,37 +293,21 @@ def _held_out(config: PretrainConfig) -> list[list[str]]:
     return held_out
 
 
-def _perplexity(
-    measure: Any,
-    sentences: Sequence[list[str]],
-    vocabulary: Vocabulary,
-    speller: Speller,
-    batch_tokens: int,
-    most_tokens: int | None,
-) -> Perplexity:
-    """Averages over sentences spread evenly over the held-out text, `most_tokens` at most."""
-    total = sum(len(tokens) + 1 for tokens in sentences)
-    stride = 1 if most_tokens is None else max(1, -(-total // most_tokens))
-    by_length: dict[int, list[list[str]]] = defaultdict(list)
-    for tokens in sentences[::stride]:
-        by_length[len(tokens)].append(tokens)
-    nats, seen, unknown = np.zeros(2), 0, 0
-    for length, group in by_length.items():
-        rows = max(1, batch_tokens // (length + 1))
-        for at in range(0, len(group), rows):
-            batch = _batch(group[at : at + rows], vocabulary, speller)
-            size = batch["targets"].shape[0] * (length + 1)
-            nats += measure(batch).numpy().astype(np.float64) * size
-            seen += size
-            unknown += int((batch["targets"] == 2).sum())
-    forward, backward = np.exp(nats / seen)
-    return Perplexity(float(forward), float(backward), unknown / seen, seen)
+def _write_state(path: Path, progress: Progress, place: Place) -> None:
+    state = {"progress": dataclasses.asdict(progress), "place": dataclasses.asdict(place)}
+    write_text(path, json.dumps(state, indent=2) + "\n")
 
 
-def _batch(sentences: list[list[str]], vocabulary: Vocabulary, speller: Speller) -> dict[str, Any]:
-    character_ids, index = speller.spell(sentences)
-    targets = np.asarray([vocabulary.ids(tokens) for tokens in sentences], np.int32)
-    return {"character_ids": character_ids, "index": index, "targets": targets}
+def _read_state(path: Path) -> tuple[Progress, Place]:
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        # Checkpoints of the first version know no place: they began with the first pass.
+        place = Place(**state.get("place", {}))
+        if place.doubled_from is not None:
+            place = dataclasses.replace(place, doubled_from=(place.doubled_from[0], place.doubled_from[1]))
+        return Progress(**state["progress"]), place
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RunError(f"{path}: not the state of a checkpoint ({error}).") from error
 
 
 def _signature(*, sampled: bool) -> dict[str, tf.TensorSpec]:
@@ -324,37 +330,32 @@ def _use_bfloat16(precision: str) -> bool:
     return "amx_bf16" in flags or "avx512_bf16" in flags
 
 
-def _write_elmo(directory: Path, bilm: BiLM) -> None:
-    write_text(directory / "options.json", bilm.options.to_json())
-    with atomic_path(directory / "weights.hdf5") as path:
-        write_weights(bilm, path, dtype="float16")
-
-
 def _model_card(
-    config: PretrainConfig,
-    options: BiLMOptions,
-    model: LanguageModel,
-    policy: str,
-    progress: Progress,
-    result: Perplexity,
+    config: PretrainConfig, model: LanguageModel, policy: str, progress: Progress, result: Perplexity
 ) -> str:
-    lstm = options.lstm
-    files = "\n".join(f"- {path.name}" for path in config.corpus)
-    return f"""# ELMo pre-trained with elmo-pretrain {__version__}
-
-| | |
-|---|---|
-| network | {lstm.num_layers} x LSTM {lstm.dim}, projection {lstm.projection_dim}, two directions; character CNN of \
-{options.char_cnn.num_filters} filters, {options.char_cnn.num_highway} highway |
-| parameters | {model.bilm.count_params() / 1e6:.2f} M, half precision on disk |
-| layers x width | {options.num_layers} x {options.dim} |
-| trained on | {progress.tokens / 1e6:.1f} M tokens in {progress.seconds / 60:.0f} minutes, {progress.steps} steps |
-| precision, seed | {policy}, {config.seed} |
-| predicted words | {model.vocabulary_size}, lower-cased |
-| perplexity | {result.forward:.1f} forward, {result.backward:.1f} backward on {result.tokens} held-out tokens \
-({config.held_out.name if config.held_out else "of the training text"}), {result.unknown_share:.1%} of them \
-outside the vocabulary |
-
-Text:
-{files}
-"""
+    options = model.bilm.options
+    lstm, cnn = options.lstm, options.char_cnn
+    measured_on = config.held_out.name if config.held_out else "sentences of the training text"
+    rows = {
+        "network": f"{lstm.num_layers} x LSTM {lstm.dim}, projection {lstm.projection_dim}, two directions; "
+        f"character CNN of {cnn.num_filters} filters, {cnn.num_highway} highway",
+        "parameters": f"{model.bilm.count_params() / 1e6:.2f} M, half precision on disk",
+        "layers x width": f"{options.num_layers} x {options.dim}",
+        "trained on": f"{progress.tokens / 1e6:.1f} M tokens in {progress.seconds / 60:.0f} minutes, "
+        f"{progress.steps} steps",
+        "precision, seed": f"{policy}, {config.seed}",
+        "predicted words": f"{model.vocabulary_size}, lower-cased",
+        "perplexity": f"{result.forward:.1f} forward, {result.backward:.1f} backward on {result.tokens} "
+        f"tokens ({measured_on}), {result.unknown_share:.1%} of them outside the vocabulary",
+    }
+    lines = [
+        f"# ELMo pre-trained with elmo-pretrain {__version__}",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in rows.items()),
+        "",
+        "Text:",
+        *(f"- {path.name}" for path in config.corpus),
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,76 @@
+"""How well a language model predicts held-out text."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from elmo_cli.bilm.batches import Speller, language_model_batch
+from elmo_cli.bilm.corpus import UNKNOWN_ID, Vocabulary
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """How well a language model predicts held-out text, over its whole vocabulary.
+
+    Args:
+        forward: Perplexity per token from left to right, the sentence's end mark included.
+        backward: The same from right to left, the begin mark included.
+        unknown_share: Share of the tokens that are outside the vocabulary, in [0, 1]; they count as
+            the unknown word.
+        tokens: Tokens measured per direction, one mark per sentence included.
+    """
+
+    forward: float
+    backward: float
+    unknown_share: float
+    tokens: int
+
+    def __str__(self) -> str:
+        return (
+            f"held-out perplexity {self.forward:.1f} forward, {self.backward:.1f} backward "
+            f"({self.tokens} tokens, {self.unknown_share:.1%} outside the vocabulary)"
+        )
+
+
+def measure_perplexity(
+    losses: Callable[[dict[str, Any]], Any],
+    sentences: Sequence[Sequence[str]],
+    vocabulary: Vocabulary,
+    speller: Speller,
+    *,
+    batch_tokens: int,
+    max_tokens: int | None = None,
+) -> Perplexity:
+    """Measures a language model on sentences.
+
+    Args:
+        losses: From a batch of `language_model_batch` to float (2,): the mean losses of the two
+            directions in nats per token, over the whole vocabulary.
+        sentences: At least one; each at least one token.
+        vocabulary: The words the model predicts.
+        speller: Spells the tokens.
+        batch_tokens: Tokens per batch.
+        max_tokens: About how many tokens to measure, in sentences spread evenly over all; None is all.
+
+    Returns:
+        The perplexities, in which each token has the same weight.
+    """
+    total = sum(len(tokens) + 1 for tokens in sentences)
+    stride = 1 if max_tokens is None else max(1, -(-total // max_tokens))
+    by_length: dict[int, list[Sequence[str]]] = defaultdict(list)
+    for tokens in sentences[::stride]:
+        by_length[len(tokens)].append(tokens)
+    nats, seen, unknown = np.zeros(2), 0, 0
+    for length, group in by_length.items():
+        rows = max(1, batch_tokens // (length + 1))
+        for at in range(0, len(group), rows):
+            batch = language_model_batch(group[at : at + rows], vocabulary, speller)
+            size = batch["targets"].shape[0] * (length + 1)
+            nats += np.asarray(losses(batch), np.float64) * size
+            seen += size
+            unknown += int((batch["targets"] == UNKNOWN_ID).sum())
+    forward, backward = np.exp(nats / seen)
+    return Perplexity(float(forward), float(backward), unknown / seen, seen)

@@ -1,0 +1,220 @@
+"""Training on a stream: budgets, learning rates, pauses, interruptions, checkpoints."""
+
+import logging
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from elmo_cli.errors import ConfigError, RunError
+from elmo_cli.training import stream
+from elmo_cli.training.stream import (
+    Budget,
+    Progress,
+    Schedule,
+    fit_stream,
+    load_checkpoint,
+    make_step,
+    save_checkpoint,
+)
+
+
+class Clock:
+    """Time that passes only when told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(stream, "time", clock)
+    return clock
+
+
+class Run:
+    """A training without a model: 10 tokens and 2 seconds per step, 5 seconds per pause."""
+
+    def __init__(self, clock: Clock, losses=lambda step: [1.0, 2.0]) -> None:
+        self.clock = clock
+        self.losses = losses
+        self.optimizer = keras.optimizers.SGD(1.0)
+        self.rates: list[float] = []
+        self.pauses: list[Progress] = []
+        self.seen: list[Progress] = []
+
+    def next_batch(self, progress: Progress):
+        self.seen.append(progress)
+        return 10, {"step": progress.steps}
+
+    def step(self, batch):
+        self.rates.append(float(self.optimizer.learning_rate))
+        self.clock.now += 2.0
+        return np.asarray(self.losses(batch["step"]))
+
+    def pause(self, progress: Progress) -> None:
+        self.pauses.append(progress)
+        self.clock.now += 5.0
+
+    def fit(self, **changes) -> Progress:
+        arguments = {
+            "budget": Budget(max_tokens=100),
+            "schedule": Schedule(1.0, warmup_steps=4, warmup_share=1.0, decay_share=0.5),
+            "start": Progress(),
+            "pause": self.pause,
+            "pause_every_s": 1e9,
+        }
+        return fit_stream(self.step, self.optimizer, self.next_batch, **(arguments | changes))
+
+
+def test_the_budget_is_what_is_spent_first() -> None:
+    budget = Budget(max_seconds=100.0, max_tokens=50)
+    assert budget.spent(Progress()) == 0
+    assert budget.spent(Progress(tokens=10, seconds=50.0)) == 0.5
+    assert budget.spent(Progress(tokens=40, seconds=50.0)) == 0.8
+    assert Budget().spent(Progress(1, 10, 5.0)) == 0
+
+
+def test_the_rate_rises_stays_and_falls_to_zero() -> None:
+    schedule = Schedule(2.0, warmup_steps=4, decay_share=0.25)
+    assert [schedule(steps, 0.0) for steps in range(5)] == [0.5, 1.0, 1.5, 2.0, 2.0]
+    assert [schedule(100, spent) for spent in (0.5, 0.75, 0.875, 1.0, 1.2)] == [2.0, 2.0, 1.0, 0.0, 0.0]
+
+
+def test_a_short_budget_has_a_short_warm_up() -> None:
+    schedule = Schedule(2.0, warmup_steps=200, warmup_share=0.1)
+    rates = [schedule(steps, spent) for steps, spent in ((0, 0.0), (1, 0.05), (2, 0.1), (3, 0.15))]
+    np.testing.assert_allclose(rates, [0.01, 1.0, 2.0, 2.0])
+
+
+def test_training_stops_when_the_tokens_are_seen(clock: Clock) -> None:
+    run = Run(clock)
+    progress = run.fit()
+    assert progress == Progress(10, 100, 25.0)  # the last pause counts
+    assert run.seen[0] == Progress()
+    assert run.seen[3] == Progress(3, 30, 6.0)
+    assert run.pauses == [Progress(10, 100, 20.0)]
+    np.testing.assert_allclose(run.rates, [0.25, 0.5, 0.75, 1, 1, 1, 0.8, 0.6, 0.4, 0.2], rtol=1e-6)
+
+
+def test_training_stops_when_the_time_is_up_pauses_included(clock: Clock) -> None:
+    run = Run(clock)
+    progress = run.fit(budget=Budget(max_seconds=30.0), pause_every_s=6.0)
+    assert [pause.seconds for pause in run.pauses] == [6.0, 17.0, 28.0, 35.0]
+    assert progress.steps == 10
+
+
+def test_a_spent_budget_takes_no_step(clock: Clock) -> None:
+    run = Run(clock)
+    assert run.fit(start=Progress(10, 100, 20.0)).steps == 10
+    assert run.seen == []
+    assert len(run.pauses) == 1
+
+
+def test_a_resumed_training_goes_on_counting(clock: Clock) -> None:
+    run = Run(clock)
+    assert run.fit(start=Progress(6, 60, 50.0)) == Progress(10, 100, 63.0)
+    np.testing.assert_allclose(run.rates, [0.8, 0.6, 0.4, 0.2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_loss_that_is_no_number_stops_and_saves_nothing(clock: Clock, value: float) -> None:
+    run = Run(clock, losses=lambda step: [1.0, value if step == 3 else 2.0])
+    with pytest.raises(ConfigError, match=r"not a number any more after 3 steps.*--learning-rate"):
+        run.fit()
+    assert run.pauses == []
+
+
+def test_an_interruption_saves_and_goes_on_up(clock: Clock) -> None:
+    def interrupt(step: int) -> list[float]:
+        if step == 3:
+            raise KeyboardInterrupt
+        return [1.0, 2.0]
+
+    run = Run(clock, losses=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run.fit()
+    assert [pause.steps for pause in run.pauses] == [3]
+
+
+def test_a_line_says_how_far_and_how_fast(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        Run(clock).fit(line_every_s=10.0)
+    assert caplog.messages == [
+        "50% done after 0.2 min: 0.00 M tokens, 5 tokens/s, loss 1.000 / 2.000, about 0 min left",
+        "100% done after 0.3 min: 0.00 M tokens, 5 tokens/s, loss 1.000 / 2.000, about 0 min left",
+    ]
+
+
+class Lookup(keras.Model):
+    """Its losses are the squares of the rows looked up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = self.add_weight(shape=(4, 2), initializer="ones", name="table")
+
+    def build(self, *_) -> None:
+        self.built = True
+
+    def call(self, inputs, training=None):
+        assert training
+        return tf.reduce_sum(tf.gather(self.table.value, inputs["rows"]) ** 2, axis=1)
+
+
+def test_a_step_lowers_the_mean_loss_and_returns_the_losses_before_it() -> None:
+    model = Lookup()
+    step = make_step(model, keras.optimizers.SGD(0.25), {"rows": tf.TensorSpec([None], tf.int32)})
+    # Row 1 is looked up twice: its gradient is the sum.
+    np.testing.assert_allclose(step({"rows": np.asarray([1, 1, 2, 3], np.int32)}), [2, 2, 2, 2])
+    np.testing.assert_allclose(model.table.numpy()[:, 0], [1, 0.75, 0.875, 0.875])
+
+
+def test_clipping_sees_the_summed_gradient_of_repeated_rows() -> None:
+    model = Lookup()
+    step = make_step(
+        model, keras.optimizers.SGD(1.0, global_clipnorm=1.0), {"rows": tf.TensorSpec([None], tf.int32)}
+    )
+    step({"rows": np.asarray([1, 1], np.int32)})
+    np.testing.assert_allclose(np.linalg.norm(1.0 - model.table.numpy()), 1.0, rtol=1e-5)
+
+
+def test_a_checkpoint_comes_back_to_the_last_bit(tmp_path: Path) -> None:
+    def trained(steps: int):
+        model, optimizer = Lookup(), keras.optimizers.Adam(0.1)
+        step = make_step(model, optimizer, {"rows": tf.TensorSpec([None], tf.int32)})
+        return step, [*model.variables, *optimizer.variables]
+
+    batches = [{"rows": np.asarray(rows, np.int32)} for rows in ([0, 1], [1, 1, 2], [3], [0, 2])]
+    step, variables = trained(0)
+    for batch in batches[:2]:
+        step(batch)
+    save_checkpoint(tmp_path / "state.npz", variables)
+    for batch in batches[2:]:
+        step(batch)
+
+    step, again = trained(0)
+    load_checkpoint(tmp_path / "state.npz", again)
+    for batch in batches[2:]:
+        step(batch)
+    for one, other in zip(variables, again, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+def test_a_checkpoint_of_another_model_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "state.npz"
+    variables = [keras.Variable(np.zeros(3, np.float32)), keras.Variable(1.0)]
+    save_checkpoint(path, variables)
+    for others in (variables[:1], [*variables, variables[0]], [keras.Variable(np.zeros(2)), variables[1]]):
+        with pytest.raises(RunError, match=r"state\.npz: the checkpoint is of another model"):
+            load_checkpoint(path, others)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(RunError, match=r"state\.npz: not a readable checkpoint"):
+        load_checkpoint(path, variables)
+    with pytest.raises(RunError, match="not a readable checkpoint"):
+        load_checkpoint(tmp_path / "absent.npz", variables)

@@ -1,0 +1,214 @@
+"""elmo-pretrain's workflow on a few hundred sentences."""
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from elmo_cli.bilm.characters import sentence_characters
+from elmo_cli.bilm.network import BiLM
+from elmo_cli.bilm.options import BiLMOptions
+from elmo_cli.bilm.weights import read_weights
+from elmo_cli.errors import ConfigError, DataError, RunError, SourceError
+from elmo_cli.workflows import pretrain as workflow
+from elmo_cli.workflows.pretrain import SIZES, PretrainConfig, pretrain
+
+
+def sentences(seed: int, number: int) -> str:
+    """Small talk with rules: who does what with what, and where."""
+    random = np.random.default_rng(seed)
+    doers = {"cat": ("chases", "mouse"), "farmer": ("ploughs", "field"), "girl": ("reads", "book")}
+    lines = []
+    for _ in range(number):
+        doer = random.choice(list(doers))
+        verb, what = doers[doer]
+        where = random.choice(["in the garden", "at home", "near the old bridge"])
+        line = f"The {random.choice(['small', 'happy', 'tired'])} {doer} {verb} a {what} {where} ."
+        lines.append(line if random.random() < 0.8 else f"{line} What a day , isn't it ?")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("texts")
+    (folder / "train.txt").write_text(sentences(1, 400))
+    (folder / "held_out.txt").write_text(sentences(2, 40))
+    return folder
+
+
+def config_for(texts: Path, output: Path, **changes) -> PretrainConfig:
+    config = PretrainConfig(
+        (texts / "train.txt",),
+        output,
+        held_out=texts / "held_out.txt",
+        size="tiny",
+        minutes=None,
+        max_tokens=12_000,
+        batch_tokens=200,
+        negative_tries=30,
+        learning_rate=0.02,
+        precision="float32",
+        held_out_tokens=100,
+        checkpoint_minutes=1e9,
+    )
+    return replace(config, **changes)
+
+
+@pytest.fixture(scope="module")
+def trained(texts: Path, tmp_path_factory: pytest.TempPathFactory):
+    output = tmp_path_factory.mktemp("runs") / "elmo"
+    return output, pretrain(config_for(texts, output))
+
+
+def test_the_model_learns(trained) -> None:
+    _, result = trained
+    # The corpus knows about 30 words; one that has learnt nothing has a perplexity of about that.
+    assert result.forward < 6
+    assert result.backward < 6
+    assert result.unknown_share == 0
+
+
+def test_what_is_written_is_an_elmo(trained) -> None:
+    output, _ = trained
+    options = BiLMOptions.from_json(output / "options.json")
+    assert options == SIZES["tiny"]
+    bilm = BiLM(options)
+    read_weights(bilm, output / "weights.hdf5")
+    layers = bilm(*sentence_characters(tf.constant(["The cat reads a book ."]), 50, 4))
+    assert layers.shape == (1, 3, 6, 64)
+    assert np.isfinite(layers).all()
+    words = (output / "vocab.txt").read_text().splitlines()
+    assert words[:3] == ["<S>", "</S>", "<UNK>"]
+    assert set(words) > {"the", "isn't", "farmer"}
+
+
+def test_the_card_says_what_it_is(trained) -> None:
+    output, result = trained
+    card = (output / "MODEL_CARD.md").read_text()
+    for part in (
+        "2 x LSTM 128, projection 32",
+        "3 x 64",
+        "- train.txt",
+        "held_out.txt",
+        f"{result.forward:.1f} forward, {result.backward:.1f} backward",
+        "float32, 13",
+    ):
+        assert part in card
+
+
+def weights_of(output: Path) -> list[np.ndarray]:
+    bilm = BiLM(BiLMOptions.from_json(output / "options.json"))
+    read_weights(bilm, output / "weights.hdf5")
+    return bilm.get_weights()
+
+
+def test_an_interrupted_run_goes_on_with_the_next_batch_and_ends_the_same(
+    trained, texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = tmp_path / "elmo"
+    config = config_for(texts, output)
+    next_batch = workflow._Pretraining.next_batch
+
+    def interrupted(self, progress):
+        if progress.steps == 15:
+            raise KeyboardInterrupt
+        return next_batch(self, progress)
+
+    monkeypatch.setattr(workflow._Pretraining, "next_batch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(config)
+    monkeypatch.undo()
+    assert "go on with --resume" in caplog.text
+    state = json.loads((output / "checkpoint" / "state.json").read_text())
+    assert state["progress"]["steps"] == 15
+    assert (output / "weights.hdf5").is_file()
+    assert not (output / "MODEL_CARD.md").exists()
+
+    with caplog.at_level(logging.INFO):
+        pretrain(config, resume=True)
+    assert "Going on after" in caplog.text
+    for one, other in zip(weights_of(output), weights_of(trained[0]), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_finished_run_can_be_given_more_time(trained, texts: Path) -> None:
+    output, before = trained
+    result = pretrain(config_for(texts, output, max_tokens=15_000), resume=True)
+    state = json.loads((output / "checkpoint" / "state.json").read_text())
+    assert 15_000 <= state["progress"]["tokens"] < 15_800
+    assert state["place"]["passes"] >= 2
+    assert result.forward < before.forward * 1.2
+
+
+def test_checkpoints_of_the_first_version_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    path.write_text('{"progress": {"steps": 7, "tokens": 100, "seconds": 3.5}}')
+    progress, place = workflow._read_state(path)
+    assert (progress.steps, place.passes, place.batches, place.doubled_from) == (7, 0, 0, None)
+
+
+def test_an_existing_directory_is_refused_and_left_alone(texts: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"exists and is not empty.*--resume"):
+        pretrain(config_for(texts, tmp_path))
+    with pytest.raises(RunError, match="is a file"):
+        pretrain(config_for(texts, tmp_path / "notes.txt"))
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_there_must_be_something_to_resume(texts: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"no checkpoint.*--resume"):
+        pretrain(config_for(texts, tmp_path / "elmo"), resume=True)
+
+
+def test_a_checkpoint_of_another_size_is_refused(trained, texts: Path) -> None:
+    with pytest.raises(RunError, match="of another model"):
+        pretrain(config_for(texts, trained[0], size="mini"), resume=True)
+
+
+@pytest.mark.parametrize("content", ["", "\n  \n\n"])
+def test_an_empty_corpus_is_refused_before_a_directory_is_made(
+    tmp_path: Path, content: str, texts: Path
+) -> None:
+    (tmp_path / "empty.txt").write_text(content)
+    config = config_for(texts, tmp_path / "elmo", corpus=(tmp_path / "empty.txt",))
+    with pytest.raises(DataError, match="corpus is empty"):
+        pretrain(config)
+    with pytest.raises(DataError, match=r"empty\.txt holds no token"):
+        pretrain(replace(config, held_out=tmp_path / "empty.txt"))
+    with pytest.raises(DataError, match=r"absent\.txt: cannot be read"):
+        pretrain(replace(config, corpus=(tmp_path / "absent.txt",)))
+    assert not (tmp_path / "elmo").exists()
+
+
+def test_a_budget_and_a_known_size_are_needed(texts: Path, tmp_path: Path) -> None:
+    config = config_for(texts, tmp_path / "elmo")
+    with pytest.raises(ConfigError, match=r"--minutes or --tokens"):
+        pretrain(replace(config, max_tokens=None))
+    with pytest.raises(ConfigError, match=r"--size huge: neither a known size \(tiny, mini, small\)"):
+        pretrain(replace(config, size="huge"))
+    (tmp_path / "options.json").write_text("{}")
+    with pytest.raises(SourceError, match=r"options\.json: not the options"):
+        pretrain(replace(config, size=str(tmp_path / "options.json")))
+
+
+def test_without_held_out_text_it_is_said_what_is_measured(
+    texts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_for(texts, tmp_path / "elmo", held_out=None, max_tokens=400, precision="bfloat16")
+    pretrain(config)
+    assert "No --held-out text" in caplog.text
+    card = (tmp_path / "elmo" / "MODEL_CARD.md").read_text()
+    assert "sentences of the training text" in card
+    assert "mixed_bfloat16" in card
+
+
+def test_sizes_keep_their_promise() -> None:
+    assert [options.dim for options in SIZES.values()] == [64, 384, 256]
+    bilm = BiLM(SIZES["mini"])
+    bilm.build()
+    assert 5.9e6 < bilm.count_params() < 6.1e6  # 12 MB in half precision
