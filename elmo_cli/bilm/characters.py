@@ -79,7 +79,8 @@ def sentence_characters(sentences: tf.Tensor, width: int, max_filter_width: int)
     tokens = tf.strings.split(sentences, sep=" ")
     lengths = tf.cast(tokens.row_lengths(), tf.int32)
     distinct, index = tf.unique(tokens.flat_values)
-    longest = tf.reduce_max(tf.strings.length(distinct, unit="BYTE"))
+    # A sentence mark is as long as a token of one byte.
+    longest = tf.maximum(1, tf.reduce_max(tf.strings.length(distinct, unit="BYTE")))
     kept = tf.minimum(longest + 2 + max_filter_width, width)
     ids = tf.concat([sentence_marks(width), token_characters(distinct, width)], axis=0)[:, :kept]
     index = tf.RaggedTensor.from_row_lengths(index + 2, lengths).to_tensor()
