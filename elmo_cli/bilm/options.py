@@ -27,6 +27,23 @@ class CharacterCNNOptions:
     max_characters_per_token: int = 50
     activation: Literal["relu", "tanh"] = "relu"
 
+    def __post_init__(self) -> None:
+        _at_least(1, embedding_dim=self.embedding_dim)
+        _at_least(0, num_highway=self.num_highway)
+        if not self.filters:
+            raise ValueError("filters is empty; at least one (width, number) is needed")
+        for width, number in self.filters:
+            _at_least(1, filter_width=width, number_of_filters=number)
+        # A token of one character has its two marks, and the widest window must fit.
+        _at_least(max(3, self.max_filter_width), max_characters_per_token=self.max_characters_per_token)
+        if self.activation not in ("relu", "tanh"):
+            raise ValueError(f"activation is {self.activation!r}; known are 'relu' and 'tanh'")
+
+    @property
+    def max_filter_width(self) -> int:
+        """Width of the widest convolution, in characters."""
+        return max(width for width, _ in self.filters)
+
     @property
     def num_filters(self) -> int:
         """Number of filters of all widths together."""
@@ -52,6 +69,9 @@ class LSTMOptions:
     cell_clip: float | None = 3.0
     projection_clip: float | None = 3.0
     use_skip_connections: bool = True
+
+    def __post_init__(self) -> None:
+        _at_least(1, dim=self.dim, projection_dim=self.projection_dim, num_layers=self.num_layers)
 
 
 @dataclass(frozen=True)
@@ -88,16 +108,13 @@ class BiLMOptions:
         # 261 is bilm-tf's count while training, 262 its count with a row for masked tokens.
         if cnn.get("n_characters", 262) not in (261, 262):
             raise ValueError(f"n_characters is {cnn['n_characters']}; ELMo's characters are 261 or 262")
-        activation = cnn.get("activation", "relu")
-        if activation not in ("relu", "tanh"):
-            raise ValueError(f"activation is {activation!r}; known are 'relu' and 'tanh'")
         return cls(
             CharacterCNNOptions(
                 embedding_dim=int(cnn["embedding"]["dim"]),
                 filters=tuple((int(width), int(number)) for width, number in cnn["filters"]),
                 num_highway=int(cnn.get("n_highway") or 0),
                 max_characters_per_token=int(cnn.get("max_characters_per_token", 50)),
-                activation=activation,
+                activation=cnn.get("activation", "relu"),
             ),
             LSTMOptions(
                 dim=int(lstm["dim"]),
@@ -148,6 +165,12 @@ class BiLMOptions:
     def to_json(self) -> str:
         """Returns the text of an options.json."""
         return json.dumps(self.to_dict(), indent=2) + "\n"
+
+
+def _at_least(least: int, **values: int) -> None:
+    for name, value in values.items():
+        if value < least:
+            raise ValueError(f"{name} is {value}; it must be at least {least}")
 
 
 def _optional_float(value: Any) -> float | None:

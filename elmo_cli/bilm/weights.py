@@ -72,15 +72,21 @@ def write_weights(bilm: BiLM, path: Path, *, dtype: str = "float32") -> None:
         bilm: A built network.
         path: The file to make; write it beside its place and move it (`files.atomic_path`).
         dtype: Floating-point type on disk: ``float32``, or ``float16`` for half the size.
+
+    Raises:
+        ValueError: If a weight is not finite or too large for `dtype`.
     """
     with h5py.File(path, "w") as file:
         for name, variable in hdf5_names(bilm).items():
-            value = keras.ops.convert_to_numpy(variable).astype(dtype)
+            with np.errstate(over="ignore"):
+                value = keras.ops.convert_to_numpy(variable).astype(dtype)
+            if not np.isfinite(value).all():
+                raise ValueError(f"{name} holds values that {dtype} cannot hold")
             file[name] = value[None] if name.startswith("CNN/W_") else value
 
 
 def _read(file: h5py.File, name: str, variable: keras.Variable, path: Path) -> np.ndarray:
-    if name not in file:
+    if not isinstance(file.get(name), h5py.Dataset):
         raise SourceError(
             f'{path}: there is no weight "{name}". The options ask for it; '
             "do options.json and weight file belong together?"
