@@ -14,8 +14,7 @@ class LanguageModel(keras.Model):
     """Predicts each token from those before it and, in the other direction, from those after it.
 
     Both directions share the softmax weights, as in the paper. Training scores the true token
-    against sampled ones (`sampled_loss`); perplexity is measured over the whole vocabulary
-    (`full_loss`).
+    against sampled ones; perplexity is measured over the whole vocabulary.
 
     Args:
         bilm: The network below the heads.
@@ -96,14 +95,6 @@ class LanguageModel(keras.Model):
         logits = ops.matmul(hidden, ops.cast(ops.transpose(self.softmax_kernel), hidden.dtype))
         logits = ops.cast(logits, "float32") + self.softmax_bias
         return ops.logsumexp(logits, axis=-1) - ops.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
-
-    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> Any:
-        """Returns the mean over both directions; Keras calls it in its training step."""
-        return ops.mean(y_pred)
-
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        """Returns the running mean of the loss."""
-        return {"loss": self._loss_tracker.result()}
 
     # Config
 

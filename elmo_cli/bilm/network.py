@@ -82,7 +82,9 @@ class BiLM(keras.layers.Layer):
 
     def call(self, character_ids: Any, index: Any, lengths: Any, training: bool | None = None) -> Any:
         """Returns the layers of each token; see the class."""
-        directions = self.read(character_ids, index, lengths, training=bool(training))
+        # A frozen network takes no gradient, also as part of a model in training.
+        training = bool(training) and self.trainable
+        directions = self.read(character_ids, index, lengths, training=training)
         # Per layer (T + 2, B, 2P) without the two marks, then (B, L, T, 2P).
         layers = [
             ops.concatenate([forward, backward], axis=-1)[1:-1]
