@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -163,6 +164,7 @@ def start_tensorflow(device: Literal["auto", "cpu", "gpu"] = "auto", *, verbose:
         if not verbose:
             for name in ("tensorflow", "absl"):
                 logging.getLogger(name).setLevel(logging.ERROR)
+            warnings.filterwarnings("ignore", module=r"(tensorflow|tensorflow_hub|tf_keras|keras)\.")
         square = tf.ones((4, 4))
         tf.function(lambda: square @ square)()
 

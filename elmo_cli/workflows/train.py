@@ -94,7 +94,7 @@ def train(run: NewRun, tables: TrainingTables) -> TrainResult:
         "best_epoch": history.best_epoch,
         "epochs": len(history.epochs),
         "layer_mix": {
-            "weights": [round(float(weight), 6) for weight in keras.ops.softmax(mix.w)],
+            "weights": _softmax(keras.ops.convert_to_numpy(mix.w)),
             "gamma": round(float(mix.gamma), 6),
         },
     }
@@ -158,6 +158,12 @@ def _describe(run: NewRun, classifier: TextClassifier, tables: TrainingTables) -
         },
         "parameters": {"trained": classifier.num_trainable, "frozen": classifier.num_frozen},
     }
+
+
+def _softmax(values: NDArray[np.float32]) -> list[float]:
+    """Returns what the layers count, rounded; float (L,) that sum to 1."""
+    powers = np.exp(values - values.max())
+    return [round(float(weight), 6) for weight in powers / powers.sum()]
 
 
 def _encode(classifier: TextClassifier, table: LabelledTable, config: RunConfig) -> NDArray[np.float32]:
