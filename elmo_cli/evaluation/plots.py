@@ -1,6 +1,7 @@
-"""Pictures of a `Report`; matplotlib is imported inside, and its global state stays untouched."""
+"""Pictures of a `Report` and of a training; matplotlib is imported inside, its state stays untouched."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from elmo_cli.files import atomic_path
 MAX_COUNTED_CLASSES = 20  # with more, the counts would be too small to read
 MAX_NAMED_CLASSES = 200  # with more, not every class gets its name
 MAX_NAME = 28
+VALIDATION = "val_"  # how the name of a validation measure begins
 DPI = 120
 # Tried in order for letters the first one lacks; those that are not installed are left out.
 FONTS = (
@@ -77,6 +79,91 @@ def plot_confusion(report: Report, path: str | Path) -> None:
     bar.set_label("share of the true class", fontdict=heading)
     bar.ax.tick_params(labelsize=heading["size"] * 0.8)
 
+    _save(figure, path)
+
+
+def plot_history(
+    epochs: Sequence[int],
+    series: Mapping[str, Sequence[float]],
+    path: str | Path,
+    *,
+    best_epoch: int | None = None,
+) -> None:
+    """Writes learning curves as a PNG: one panel per measure, training and validation in the same one.
+
+    Args:
+        epochs: Numbers of the epochs, E of them, rising; at least one.
+        series: Name of a measure to its E values, such as ``loss``, ``val_loss``, ``accuracy`` and
+            ``val_accuracy``: ``val_x`` is drawn with ``x``. A value that is no number leaves a gap.
+        path: The PNG file; it is written in one move.
+        best_epoch: Number of the epoch to mark, one of epochs.
+
+    Raises:
+        RunError: When the file cannot be written.
+        ValueError: For nothing to draw, series of another length, or a best epoch that is not there.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    _check_history(epochs, series, best_epoch)
+    panels = list(dict.fromkeys(name.removeprefix(VALIDATION) for name in series))
+    figure = Figure(figsize=(3.9 * len(panels), 3.3), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for name, label, style in (
+            (panel, "training", {"color": "tab:blue", "linestyle": "--", "marker": "o"}),
+            (VALIDATION + panel, "validation", {"color": "tab:orange", "marker": "s"}),
+        ):
+            if name in series:
+                values = np.asarray(series[name], np.float64)
+                values = np.where(np.isfinite(values), values, np.nan)
+                axes.plot(
+                    epochs, values, label=label, linewidth=1.6, markersize=_marker(len(epochs)), **style
+                )
+        if best_epoch is not None:
+            axes.axvline(best_epoch, color="0.45", linestyle=":", label=f"best epoch ({best_epoch})")
+        _dress(axes, panel, epochs)
+    # One legend below for all panels: it hides no line, and names each once.
+    named: dict[str, Any] = {}
+    for axes in figure.axes:
+        named |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(named.values(), named, loc="outside lower center", ncols=len(named), frameon=False)
+    _save(figure, path)
+
+
+def _check_history(
+    epochs: Sequence[int], series: Mapping[str, Sequence[float]], best_epoch: int | None
+) -> None:
+    """Raises ValueError for what cannot be drawn as learning curves."""
+    if len(epochs) == 0 or len(series) == 0:
+        raise ValueError("learning curves need at least one epoch and one series")
+    for name, values in series.items():
+        if len(values) != len(epochs):
+            raise ValueError(f"{len(epochs)} epochs need as many values; {name} has {len(values)}")
+    if best_epoch is not None and best_epoch not in epochs:
+        raise ValueError(f"best_epoch must be one of the epochs; received {best_epoch}")
+
+
+def _marker(num_epochs: int) -> float:
+    """Returns the size of the dots in points; many epochs make a line, a single one must be seen."""
+    return float(np.interp(num_epochs, [1, 10, 40], [6, 3.5, 0]))
+
+
+def _dress(axes: Any, panel: str, epochs: Sequence[int]) -> None:
+    """Gives one panel of the learning curves its words, grid and whole numbers of epochs."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_title(panel.replace("_", " "), parse_math=False)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
+    axes.grid(color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _save(figure: Any, path: str | Path) -> None:
+    """Writes a figure as PNG, whole or not at all."""
     with warnings.catch_warnings(), atomic_path(path) as beside:
         # Without a font for a script its letters become boxes; that is no reason to bother anyone.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
