@@ -149,8 +149,8 @@ def scan_side_by_side(
         cells: One built cell per sequence.
         inputs: float (T, B, I) per cell, time first.
         states: The state of each cell before the first step.
-        training: Whether a gradient will be taken. It is possible without, but slower; with it more
-            is kept of every step.
+        training: Whether a gradient will be taken. Under TensorFlow it is then computed as
+            `lstm_gradient` describes; without, automatic differentiation gives the same.
 
     Returns:
         Per cell its states after every step: output (T, B, P), memory (T, B, D).

@@ -125,10 +125,10 @@ def pretrain(config: PretrainConfig, *, resume: bool = False) -> Perplexity:
         run.begin()
     try:
         progress = run.train()
+        result = run.perplexity()
     except KeyboardInterrupt:
         logger.warning("Interrupted. A checkpoint stands in %s; go on with --resume.", run.checkpoint)
         raise
-    result = run.perplexity()
     run.finish(progress, result)
     logger.info("Done: %s. Use it with: elmo-train --elmo %s", result, config.output)
     return result
