@@ -49,6 +49,10 @@ class Option(click.Option):
 
     section = "Other options"
 
+    def get_help_extra(self, context: click.Context) -> Any:
+        """Leaves ranges out: a value outside of one is answered with it."""
+        return {name: text for name, text in super().get_help_extra(context).items() if name != "range"}
+
 
 class Command(click.Command):
     """A command that turns errors into messages and exit codes.

@@ -6,6 +6,9 @@ from typing import Any
 import click
 
 from elmo_cli.cli import console, options
+from elmo_cli.config import MAX_SEED
+
+_POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
 @click.command(
@@ -35,21 +38,27 @@ from elmo_cli.cli import console, options
         default=30_000,
         help_text="Words that are predicted.",
     ),
-    options.option("--seed", metavar="N", type=int, default=13, help_text="Of every random choice."),
+    options.option(
+        "--seed",
+        metavar="N",
+        type=click.IntRange(0, MAX_SEED),
+        default=13,
+        help_text="Of every random choice.",
+    ),
 )
 @options.section(
     "How long",
     options.option(
         "--minutes",
         metavar="N",
-        type=click.FloatRange(min=0, min_open=True),
+        type=_POSITIVE,
         help_text="Most training time.  [default: 60, without --tokens]",
     ),
     options.option(
         "--tokens", "max_tokens", metavar="N", type=click.IntRange(1), help_text="Most tokens to train on."
     ),
     options.option(
-        "--checkpoint-minutes", metavar="N", type=float, default=10.0, help_text="Between checkpoints."
+        "--checkpoint-minutes", metavar="N", type=_POSITIVE, default=10.0, help_text="Between checkpoints."
     ),
     options.option("--resume", is_flag=True, help_text="Go on from the last checkpoint in -o."),
 )
@@ -59,7 +68,7 @@ from elmo_cli.cli import console, options
         "--batch-tokens", metavar="N", type=click.IntRange(1), default=2560, help_text="Tokens per batch."
     ),
     options.option(
-        "--learning-rate", metavar="X", type=float, default=4e-3, help_text="Adam's highest step size."
+        "--learning-rate", metavar="X", type=_POSITIVE, default=4e-3, help_text="Adam's highest step size."
     ),
     options.option(
         "--precision",

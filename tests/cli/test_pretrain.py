@@ -1,0 +1,82 @@
+"""elmo-pretrain: its options and every way it can end; what it trains is tested in tests/workflows."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_run import KITCHEN, SKY, invoke
+
+from elmo_cli.cli.pretrain import main
+from elmo_cli.workflows import pretrain as workflow
+from elmo_cli.workflows.pretrain import PretrainConfig
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    path = tmp_path / "corpus.txt"
+    path.write_text(KITCHEN + "\n" + SKY + "\n")
+    return path
+
+
+def test_options_are_those_of_the_workflow_with_its_defaults() -> None:
+    fields = {field.name: field.default for field in dataclasses.fields(PretrainConfig)}
+    ours = {parameter.name: parameter for parameter in main.params}
+    assert set(ours) - {"resume", "quiet", "verbose", "version"} <= set(fields)
+    for name in (
+        "size",
+        "vocabulary_size",
+        "batch_tokens",
+        "learning_rate",
+        "precision",
+        "checkpoint_minutes",
+    ):
+        assert ours[name].default == fields[name]
+    assert ours["seed"].default == fields["seed"]
+
+
+def test_what_it_trains_serves_elmo_train(tiny: Path, tmp_path: Path, corpus: Path) -> None:
+    output = tmp_path / "mine"
+    shape = ["--size", tiny / "elmo" / "options.json", "--vocabulary-size", "50", "--batch-tokens", "50"]
+    result = invoke("pretrain", corpus, "-o", output, *shape, "--tokens", "300")
+    assert (result.exit_code, result.stdout) == (0, ""), result.output
+    assert {"options.json", "weights.hdf5", "MODEL_CARD.md"} <= {path.name for path in output.iterdir()}
+    result = invoke("pretrain", corpus, "-o", output, *shape, "--tokens", "300")
+    assert result.exit_code == 2
+    assert "--resume" in result.stderr
+    result = invoke(
+        "train", tiny / "train.csv", "--elmo", output, "-o", tmp_path / "run", "--epochs", "1", "-q"
+    )
+    assert (result.exit_code, result.output) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["-o", "out"], 2, "Missing argument"),
+        (["corpus.txt"], 2, "Missing option '-o'"),
+        (["nowhere.txt", "-o", "out"], 3, "nowhere.txt"),
+        (["corpus.txt", "-o", "out", "--size", "huge"], 2, "huge"),
+        (["corpus.txt", "-o", "out", "--minutes", "0"], 2, "x>0"),
+        (["corpus.txt", "-o", "out", "--learning-rate", "-1"], 2, "x>0"),
+        (["corpus.txt", "-o", "out", "--resume"], 2, "no checkpoint to go on from"),
+    ],
+)
+def test_ways_to_go_wrong(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, message: str
+) -> None:
+    monkeypatch.chdir(corpus.parent)
+    result = invoke("pretrain", *arguments)
+    assert result.exit_code == code, result.output
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_interrupt_ends_with_130(tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workflow, "pretrain", interrupted)
+    result = invoke("pretrain", corpus, "-o", tmp_path / "out")
+    assert result.exit_code == 130
+    assert "Interrupted" in result.stderr
