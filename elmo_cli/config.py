@@ -136,11 +136,11 @@ class ClassifierConfig:
         pool: How token vectors become one vector: any of ``mean``, ``max``; several are joined.
         hidden: Widths of the dense hidden layers; empty for a linear classifier.
         dropout: Share of inputs dropped in training, in [0, 1).
-        mix_l2: L2 penalty on the parameters of the layer mix.
+        mix_l2: L2 penalty on the weights of the layer mix.
     """
 
     pool: tuple[str, ...] = POOLINGS
-    hidden: tuple[int, ...] = ()
+    hidden: tuple[int, ...] = (256,)
     dropout: float = 0.5
     mix_l2: float = 0.001
 

@@ -222,12 +222,12 @@ def _read_as(value: Any, option: Any) -> Any:
 
 
 def _items(value: Any) -> list[Any]:
-    """Returns what a list of values is written as: a list, ``a,b``, ``[a, b]``, one value, or nothing."""
+    """Returns what a list of values is written as: a list, ``a,b``, ``[a, b]``, one value, nothing or ``none``."""
     if value is None:
         return []
     if isinstance(value, str):
-        inner = value.strip().removeprefix("[").removesuffix("]")
-        return [item.strip() for item in inner.split(",")] if inner.strip() else []
+        inner = value.strip().removeprefix("[").removesuffix("]").strip()
+        return [] if inner in ("", "none") else [item.strip() for item in inner.split(",")]
     return list(value) if isinstance(value, list | tuple) else [value]
 
 

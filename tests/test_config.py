@@ -68,6 +68,7 @@ def test_one_value_and_no_value_are_lists() -> None:
     assert load_config(overrides={"classifier.hidden": 64}).classifier.hidden == (64,)
     assert load_config(overrides={"classifier.hidden": "64"}).classifier.hidden == (64,)
     assert load_config(overrides={"classifier.hidden": ""}).classifier.hidden == ()
+    assert load_config(overrides={"classifier.hidden": "none"}).classifier.hidden == ()
     assert load_config(overrides={"classifier.pool": "max"}).classifier.pool == ("max",)
 
 
