@@ -1,5 +1,6 @@
 """What every test may use."""
 
+import contextlib
 import logging
 import shutil
 from collections.abc import Iterator
@@ -25,14 +26,20 @@ def shared() -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def _messages_as_before() -> Iterator[None]:
-    """Commands send the package's messages to stderr; after a test they go where they went before."""
+@contextlib.contextmanager
+def messages_as_before() -> Iterator[None]:
+    """Commands send the package's messages to stderr; afterwards they go where they went before."""
     package = logging.getLogger("elmo_cli")
     before = package.level, package.propagate, [*package.handlers]
     yield
     package.setLevel(before[0])
     package.propagate, package.handlers[:] = before[1:]
+
+
+@pytest.fixture(autouse=True)
+def _messages_as_before() -> Iterator[None]:
+    with messages_as_before():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +55,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_elmo(directory / "elmo")
     tables = [directory / "train.csv", "--test", directory / "test.csv"]
     few = ["--epochs", "4", "--batch-size", "8", "--learning-rate", "0.02"]
-    result = invoke("train", *tables, "--elmo", directory / "elmo", "-o", directory / "run", *few)
+    with messages_as_before():
+        result = invoke("train", *tables, "--elmo", directory / "elmo", "-o", directory / "run", *few)
     if result.exit_code:
         raise RuntimeError(f"training the tiny run failed:\n{result.output}")
     return directory

@@ -1,5 +1,6 @@
 """elmo-predict: a run and a table, lines or texts → the same with predictions."""
 
+import errno
 import itertools
 import logging
 import re
@@ -142,8 +143,9 @@ def _source(inputs: tuple[str, ...]) -> "Path | BinaryIO | tuple[str, ...]":
         if path.exists():
             return path
         in_directory = path.parent != Path() and path.parent.is_dir()
-    except OSError:  # a text too long for a file name
-        return inputs
+    except OSError as error:
+        # A text may be too long for a file name; a file may be in a directory that cannot be looked into.
+        return inputs if error.errno == errno.ENAMETOOLONG else path
     if _FILE_NAME.fullmatch(inputs[0]) or (in_directory and " " not in inputs[0]):
         raise DataError(f"{path}: there is no such file. Check the path; a text of one word can be piped in.")
     return inputs

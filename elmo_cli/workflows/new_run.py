@@ -136,16 +136,17 @@ class NewRun:
 
     def _check_free(self) -> None:
         path = self._path
-        if not path.exists():
-            return
-        if not path.is_dir():
-            raise RunError(f"{path} is a file. Choose another -o.")
         try:
+            if not path.exists():
+                return
+            if not path.is_dir():
+                raise RunError(f"{path} is a file. Choose another -o.")
             if not any(path.iterdir()):
                 return
+            is_run = self.directory.is_run
         except OSError as error:
             raise RunError(f"{path} cannot be read ({error.strerror}). Choose another -o.") from error
-        if not self.directory.is_run:
+        if not is_run:
             raise RunError(
                 f"{path} is not empty and not a run, so nothing in it is touched. Choose another -o."
             )

@@ -77,7 +77,9 @@ class RunDirectory:
             raise RunError(
                 f"{self.path} {what}. Give the directory that elmo-train wrote with -o."
             ) from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
+            raise RunError(f"{path} cannot be read: {_reason(error)}. Check its permissions.") from error
+        except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path} is damaged ({_reason(error)}). Train the run again.") from error
         if version > FORMAT_VERSION:
             raise RunError(

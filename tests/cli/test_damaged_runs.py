@@ -1,7 +1,10 @@
 """What elmo-eval and elmo-predict say of a directory that is not a whole run."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,3 +99,46 @@ def test_an_elmo_that_was_moved(tiny: Path, moved: tuple[Path, Path], tmp_path: 
     assert result.exit_code == 2
     assert "with fingerprint" in result.stderr
     assert "The weights behind it have changed" in result.stderr
+
+
+COMMANDS_AS_NOBODY = """
+import os
+from elmo_cli.cli import {command}
+# Python itself may be where nobody can read it, so all that is needed is imported before.
+from elmo_cli.workflows import new_run, prediction_columns, run_directory, training_tables
+os.setuid(65534)
+{command}.main(prog_name="elmo")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become nobody")
+def test_what_may_not_be_read_is_said(tiny: Path, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    shutil.copytree(tiny / "run", locked / "run")
+    shutil.copy(tiny / "test.csv", locked)
+    open_run = tmp_path / "open"
+    shutil.copytree(tiny / "run", open_run)
+    for directory in [tmp_path, *tmp_path.parents][:3]:
+        directory.chmod(0o755)
+    locked.chmod(0o700)
+
+    def run(command: str, *arguments: Path | str) -> tuple[int, str]:
+        code = COMMANDS_AS_NOBODY.format(command=command)
+        result = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False
+        )
+        return result.returncode, result.stderr
+
+    if run("predict", open_run, "nowhere.csv")[0] != 3:
+        pytest.skip("nobody cannot reach the temporary directory or Python itself")
+    denied = "cannot be read: Permission denied"
+    assert run("predict", locked / "run", "a rainy day") == (
+        2, f"Error: {locked / 'run' / 'run.json'} {denied}. Check its permissions.\n",
+    )  # fmt: skip
+    table = locked / "test.csv"
+    for command in ("predict", "evaluate"):
+        assert run(command, open_run, table) == (3, f"Error: {table} {denied}. Check its permissions.\n")
+    assert run("train", table, "-o", tmp_path / "new")[0] == 3
+    code, message = run("train", table, "-o", locked / "new")
+    assert code == 2
+    assert "Permission denied" in message
