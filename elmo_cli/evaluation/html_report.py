@@ -90,7 +90,8 @@ def _section(name: str, report: Report, confusion: str | Path | None) -> Iterato
 
 def _tiles(report: Report) -> str:
     """The numbers over all rows, each with what it says."""
-    support = report.confusion.sum(axis=1)
+    # The labels of training come first; the others nobody could have answered.
+    support = report.confusion.sum(axis=1)[: len(report.labels) - len(report.unseen_labels)]
     hits = int(np.trace(report.confusion))
     loss = "over the rows whose label training saw" if report.num_unseen_label_rows else "in nats"
     tiles = [

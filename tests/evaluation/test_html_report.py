@@ -102,13 +102,18 @@ def test_tables_are_named_and_their_heads_say_what_they_head(tmp_path: Path) -> 
 
 
 def test_unseen_labels_have_a_table_of_their_own(tmp_path: Path) -> None:
-    labels = ["no", *(f"free text {number:03d}" for number in range(70)), "free text 069"]
+    labels = [
+        "no",
+        *(f"free text {number:03d}" for number in range(70)),
+        "free text 069",
+    ]  # one of them twice
     report = report_of([0, *[-1] * 71], [0] * 72, ["no", "yes"], labels)
     page, content = page_of(tmp_path, {"test": report})
     caption = "71 rows have labels that training never saw; they count as errors. The 50 most frequent of 70:"
     assert caption in page.texts["caption"]
     start = page.texts["tr"].index("unseen labelrows")
     assert page.texts["tr"][start + 1] == "free text 0692"
+    assert "1 of 72 rows; always answering the most frequent class would give 0.0139" in page.texts["dd"]
     assert "free text 048" in content
     assert "free text 060" not in content
     assert "Scores of the 2 classes, the lowest F1 first" in page.texts["caption"]
