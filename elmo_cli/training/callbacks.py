@@ -4,15 +4,32 @@ import logging
 import math
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import keras
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from elmo_cli.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 Logs = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best epoch so far.
+
+    Args:
+        epoch: Its number, from 1.
+        val_loss: Its validation loss, in nats.
+        weights: Copies of the model's weights at its end, in the order of ``model.weights``.
+    """
+
+    epoch: int
+    val_loss: float
+    weights: tuple[NDArray[Any], ...]
 
 
 class KeepBest(keras.callbacks.Callback):
@@ -22,32 +39,43 @@ class KeepBest(keras.callbacks.Callback):
     whenever it is called, after Ctrl-C too.
 
     Args:
-        patience: Epochs without a lower ``val_loss`` after which training stops, at least 1.
+        patience: Epochs without a lower ``val_loss`` after which training stops; 0 stops at the first of
+            them, as 1 does.
+
+    Attributes:
+        best: The best epoch; None before the first one has ended.
+        stopped_early: Whether patience ran out.
     """
 
     def __init__(self, patience: int) -> None:
         super().__init__()
         self.patience = patience
-        self.best_loss = math.inf
-        self.best_epoch: int | None = None
+        self.best: Best | None = None
         self.stopped_early = False
-        self._best_weights: list[Any] = []
+
+    def go_on(self, best: Best, num_epochs: int) -> None:
+        """Takes up the state of an earlier process: its best epoch, and how many epochs it had finished."""
+        self.best = best
+        self.stopped_early = self._out_of_patience(best, num_epochs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compares ``logs["val_loss"]`` with the best so far; ``epoch`` counts from 0."""
         loss = (logs or {})["val_loss"]
-        if self.best_epoch is None or loss < self.best_loss:
-            # The weights first: an interrupt between two of these lines must not leave a number without them.
-            self._best_weights = self.model.get_weights()
-            self.best_loss, self.best_epoch = loss, epoch + 1
-        elif epoch + 1 - self.best_epoch >= self.patience:
+        if self.best is None or loss < self.best.val_loss:
+            # One assignment: an interrupt must not leave a number without its weights.
+            self.best = Best(epoch + 1, loss, tuple(self.model.get_weights()))
+        elif self._out_of_patience(self.best, epoch + 1):
             self.stopped_early = True
             self.model.stop_training = True
 
     def restore(self) -> None:
         """Gives the model the best epoch's weights; does nothing before the first epoch has ended."""
-        if self.best_epoch is not None:
-            self.model.set_weights(self._best_weights)
+        if self.best is not None:
+            self.model.set_weights(self.best.weights)
+
+    def _out_of_patience(self, best: Best, num_epochs: int) -> bool:
+        """Returns whether training ends after so many epochs."""
+        return num_epochs - best.epoch >= max(self.patience, 1)
 
 
 class StopOnNaN(keras.callbacks.Callback):
@@ -78,11 +106,13 @@ class ShowProgress(keras.callbacks.Callback):
 
     Args:
         num_epochs: Most epochs there can be.
+        num_done: How many of them an earlier process has finished.
     """
 
-    def __init__(self, num_epochs: int) -> None:
+    def __init__(self, num_epochs: int, *, num_done: int = 0) -> None:
         super().__init__()
         self.num_epochs = num_epochs
+        self.num_done = num_done
         self._bar: Any = None
         self._start = 0.0
 
@@ -91,7 +121,12 @@ class ShowProgress(keras.callbacks.Callback):
         self._start = time.monotonic()
         if sys.stderr.isatty():
             self._bar = tqdm(
-                total=self.num_epochs, desc="training", unit=" epochs", leave=False, file=sys.stderr
+                total=self.num_epochs,
+                initial=self.num_done,
+                desc="training",
+                unit=" epochs",
+                leave=False,
+                file=sys.stderr,
             )
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

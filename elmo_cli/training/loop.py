@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from elmo_cli.config import TrainingConfig
 from elmo_cli.training.arrays import LabelledArrays, balanced_class_weights
 from elmo_cli.training.callbacks import KeepBest, ShowProgress, StopOnNaN
+from elmo_cli.training.checkpoints import Checkpoints
 from elmo_cli.training.determinism import make_deterministic
 from elmo_cli.training.history import EpochRecord, History
 from elmo_cli.training.steps import Steps
@@ -31,6 +32,7 @@ def fit(
     *,
     seed: int,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoints: Checkpoints | None = None,
 ) -> History:
     """Trains a classification model and leaves it with the weights of its best epoch.
 
@@ -42,45 +44,55 @@ def fit(
     Ctrl-C after the first epoch ends training as if it had been the last: the best weights so far are
     restored and the history says so. Before that nothing is worth keeping, and KeyboardInterrupt goes on.
 
+    With ``checkpoints``, a training that was killed or interrupted can go on; weights and history
+    (seconds aside) are then the same to the last bit as without the break.
+
     Args:
         model: Takes ``train.inputs``-like batches (B, ...) and gives logits (B, C). Its trainable
-            variables are trained; nothing else is changed.
+            variables are trained. Whatever else its layers change must be among ``model.variables``,
+            as a seed generator of dropout is.
         train: The training rows.
         valid: The validation rows; with ``class_weight: balanced`` they are weighed like the training
             rows, so that what is watched is what is minimised.
         config: Epochs, batch size, learning rate, patience, class weight.
         seed: At least 0 and below 2**32.
         callbacks: Further Keras callbacks; their hooks for training and epochs are called, those for
-            batches are not, because batches run inside a graph.
+            batches are not, because batches run inside a graph. What they remember is not part of a
+            checkpoint.
+        checkpoints: Where to save the state after epochs, and whether to go on from what is there; None
+            saves nothing.
 
     Returns:
-        What happened, epoch by epoch.
+        What happened, epoch by epoch, those before a break included.
 
     Raises:
         ConfigError: When a loss is no longer a number; the learning rate is too high.
+        RunError: When a checkpoint cannot be written, or the one to go on from is not of this training.
         KeyboardInterrupt: On Ctrl-C during the first epoch.
     """
     make_deterministic(seed)
     class_weights = _class_weights(train, valid, config)
     train_rows, valid_rows = _tensors(train, class_weights), _tensors(valid, class_weights)
     model(train_rows[0][:1])  # A model that was never called has no variables yet.
-    steps = Steps(
-        model,
-        keras.optimizers.Adam(config.learning_rate),
-        batch_size=config.batch_size,
-        input_shape=train.inputs.shape[1:],
-    )
+    optimizer = keras.optimizers.Adam(config.learning_rate)
+    steps = Steps(model, optimizer, batch_size=config.batch_size, input_shape=train.inputs.shape[1:])
 
+    variables = [*model.variables, *optimizer.variables]
     keep_best = KeepBest(config.patience)
+    records: list[EpochRecord] = []
+    saved = checkpoints.begin(variables) if checkpoints else None
+    if saved:
+        records += saved.records
+        keep_best.go_on(saved.best, len(records))
+    show_progress = ShowProgress(config.epochs, num_done=len(records))
     watchers = keras.callbacks.CallbackList(
-        [StopOnNaN(config.learning_rate), keep_best, ShowProgress(config.epochs), *callbacks], model=model
+        [StopOnNaN(config.learning_rate), keep_best, show_progress, *callbacks], model=model
     )
     model.stop_training = False
-    records: list[EpochRecord] = []
     interrupted = False
     watchers.on_train_begin()
     try:
-        for epoch in range(config.epochs):
+        for epoch in range(len(records), len(records) if keep_best.stopped_early else config.epochs):
             start = time.monotonic()
             watchers.on_epoch_begin(epoch)
             order = np.random.default_rng((seed, epoch)).permutation(len(train.targets)).astype(np.int32)
@@ -92,16 +104,21 @@ def fit(
             watchers.on_epoch_end(
                 epoch, {key: value for key, value in vars(record).items() if key != "epoch"}
             )
+            if checkpoints and keep_best.best:
+                checkpoints.keep(records, keep_best.best, variables)
             if model.stop_training:
                 break
     except KeyboardInterrupt:
-        if keep_best.best_epoch is None:
+        if keep_best.best is None:
             raise
         interrupted = True
     finally:
         watchers.on_train_end()
+        if checkpoints:
+            checkpoints.flush()
     keep_best.restore()
-    history = History(tuple(records), keep_best.best_epoch or 1, keep_best.stopped_early, interrupted)
+    best_epoch = keep_best.best.epoch if keep_best.best else 1
+    history = History(tuple(records), best_epoch, keep_best.stopped_early, interrupted)
     _report(history)
     return history
 

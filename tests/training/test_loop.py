@@ -1,58 +1,17 @@
 """Training: it learns, stops, keeps the best epoch, repeats itself, and can be interrupted."""
 
-import hashlib
 import logging
-import subprocess
-import sys
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from tiny_training import AtEpoch, digest, in_another_process, interrupt, model, rows, train
 
 from elmo_cli.config import TrainingConfig
 from elmo_cli.errors import ConfigError
 from elmo_cli.training.arrays import LabelledArrays
-from elmo_cli.training.determinism import make_deterministic
-from elmo_cli.training.history import History
 from elmo_cli.training.loop import fit
-
-
-def rows(num_rows: int, seed: int = 0, num_classes: int = 3) -> LabelledArrays:
-    random = np.random.default_rng(seed)
-    targets = random.integers(0, num_classes, num_rows).astype(np.int32)
-    inputs = np.eye(num_classes, 5)[targets] + random.normal(scale=0.4, size=(num_rows, 5))
-    return LabelledArrays(inputs.astype(np.float32), targets)
-
-
-def model(dropout: float = 0.2) -> keras.Model:
-    make_deterministic(7)
-    return keras.Sequential([keras.layers.Dropout(dropout), keras.layers.Dense(3)])
-
-
-class AtEpoch(keras.callbacks.Callback):
-    """Does something at the end (or the beginning) of an epoch, counted from 0."""
-
-    def __init__(self, epoch: int, action: Any, *, begin: bool = False) -> None:
-        super().__init__()
-        self.epoch, self.action, self.begin = epoch, action, begin
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        if self.begin and epoch == self.epoch:
-            self.action(self.model)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if not self.begin and epoch == self.epoch:
-            self.action(self.model)
-
-
-def interrupt(model: keras.Model) -> None:
-    raise KeyboardInterrupt
-
-
-def train(**config: Any) -> tuple[keras.Model, History]:
-    classifier = model()
-    return classifier, fit(classifier, rows(50), rows(20, seed=1), TrainingConfig(**config), seed=7)
 
 
 def test_it_learns():
@@ -168,25 +127,9 @@ def test_another_seed_gives_another_order():
     assert not np.array_equal(one.get_weights()[0], other.get_weights()[0])
 
 
-def digest() -> str:
-    """The weights of a short training, for a fresh process to print."""
-    classifier, _ = train(epochs=3)
-    return hashlib.sha256(b"".join(weight.tobytes() for weight in classifier.get_weights())).hexdigest()
-
-
 def test_the_same_seed_gives_the_same_bits_in_another_process(tmp_path):
-    code = "import test_loop; print(test_loop.digest())"
-    path = [entry for entry in sys.path if entry]
-    environment = {"PYTHONPATH": ":".join(path), "PYTHONHASHSEED": "5", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.strip() == digest(), done.stderr
+    done = in_another_process("import tiny_training as t; print(t.digest(t.train(epochs=3)[0]))", tmp_path)
+    assert done.stdout.strip() == digest(train(epochs=3)[0]), done.stderr
 
 
 def test_balanced_weights_help_a_rare_class():
