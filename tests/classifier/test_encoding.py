@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_embedder import TinyEmbedder, sentences
+from classifier.tiny_embedder import TinyEmbedder, sentences
 
 from elmo_cli.classifier.encoding import MAX_ROWS, Encoder, encode
 from elmo_cli.classifier.pooling import MaskedPooling

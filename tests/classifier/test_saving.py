@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_embedder import OTHER_SOURCE, TinyEmbedder, sentences
+from classifier.tiny_embedder import OTHER_SOURCE, TinyEmbedder, sentences
 
 from elmo_cli.classifier.saving import CONFIG_FILE, WEIGHTS_FILE, SavedElmo, load, save, saved_elmo
 from elmo_cli.classifier.text_classifier import TextClassifier

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_embedder import TinyEmbedder, WholeTextEmbedder, sentences
+from classifier.tiny_embedder import TinyEmbedder, WholeTextEmbedder, sentences
 
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.config import TrainingConfig
