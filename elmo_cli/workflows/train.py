@@ -28,6 +28,7 @@ from elmo_cli.workflows.model_card import model_card
 from elmo_cli.workflows.new_run import NewRun
 from elmo_cli.workflows.prediction_columns import PredictionColumns
 from elmo_cli.workflows.run_directory import RunDirectory
+from elmo_cli.workflows.run_report import write_run_report
 from elmo_cli.workflows.training_tables import LabelledTable, TrainingTables
 
 logger = logging.getLogger(__name__)
@@ -107,6 +108,7 @@ def train(run: NewRun, tables: TrainingTables) -> TrainResult:
         run.status = "interrupted"
     card = model_card(config, tables.preprocessor, run.record, reports)
     write_text(directory.path / "MODEL_CARD.md", card)
+    write_run_report(directory, run.record, history, reports)
     return TrainResult(directory, history, reports)
 
 

@@ -34,9 +34,11 @@ def test_a_run_holds_everything_that_is_promised(tiny: Path) -> None:
         "model/model.json",
         "plots/confusion_test.png",
         "plots/confusion_valid.png",
+        "plots/history.png",
         "predictions/test.csv",
         "predictions/valid.csv",
         "preprocessor.json",
+        "report.html",
         "run.json",
     }
     record = json.loads((run / "run.json").read_text())
@@ -69,6 +71,14 @@ def test_the_model_card_says_what_it_is(tiny: Path) -> None:
     for value in (*record["data"]["sha256"].values(), record["elmo"]["fingerprint"]):
         assert value in card
     assert "elmo-predict RUN" in card
+
+
+def test_the_report_shows_tables_pictures_and_what_was_trained(tiny: Path) -> None:
+    page = (tiny / "run" / "report.html").read_text()
+    record = json.loads((tiny / "run" / "run.json").read_text())
+    for part in ("Table: valid", "Table: test", "kitchen", record["elmo"]["fingerprint"][:12], "38 train"):
+        assert part in page
+    assert page.count("data:image/png;base64,") == 3
 
 
 def test_the_config_of_a_run_repeats_it_to_the_last_bit(tiny: Path, tmp_path: Path) -> None:
