@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elmo_cli.evaluation.confused_pairs import confused_pairs
 from elmo_cli.evaluation.text_table import shorten, table, width_of
 
 MAX_MATRIX_CLASSES = 20  # more are not read as a matrix on a terminal
@@ -140,24 +141,20 @@ class Report:
 
     def _pairs_text(self) -> str:
         """The pairs of classes that were confused most often."""
-        errors = self.confusion.copy()
-        np.fill_diagonal(errors, 0)
-        # Most rows first; among equals in the order of the labels.
-        order = np.argsort(-errors, axis=None, kind="stable")[:MAX_PAIRS]
-        pairs = [(int(cell) // len(errors), int(cell) % len(errors)) for cell in order if errors.flat[cell]]
+        pairs = confused_pairs(self.confusion, max_pairs=MAX_PAIRS)
         if not pairs:
             return f"most confused pairs of {len(self.labels)} classes: none, every row is right"
-        support = self.confusion.sum(axis=1)
         rows = [
             [
-                shorten(self.labels[true], MAX_NAME),
-                shorten(self.labels[predicted], MAX_NAME),
-                str(errors[true, predicted]),
-                f"{errors[true, predicted] / support[true]:.0%}",
+                shorten(self.labels[pair.true], MAX_NAME),
+                shorten(self.labels[pair.predicted], MAX_NAME),
+                str(pair.num_rows),
+                f"{pair.share:.0%}",
             ]
-            for true, predicted in pairs
+            for pair in pairs
         ]
-        title = f"most confused pairs ({len(pairs)} of {np.count_nonzero(errors)})"
+        num_pairs = np.count_nonzero(self.confusion) - np.count_nonzero(np.diag(self.confusion))
+        title = f"most confused pairs ({len(pairs)} of {num_pairs})"
         why = f"a matrix of {len(self.labels)} classes is too wide here; the JSON and the plot have it"
         head = ["true label", "predicted", "rows", "of this label"]
         return "\n".join([f"{title}; {why}", *table([head, *rows], align="llrr")])
