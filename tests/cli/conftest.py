@@ -7,17 +7,18 @@ import pytest
 
 from elmo_cli.workflows import predict
 
-_LOADED: dict[Path, Any] = {}
+_LOADED: dict[bytes, Any] = {}
 
 
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loads each run's classifier once for many commands; for tests that change nothing in a run."""
+    """Loads the same classifier once for many commands; not for tests that damage its files."""
     really = predict.load
 
     def load(directory: Path, embedder: Any) -> Any:
-        if directory not in _LOADED:
-            _LOADED[directory] = really(directory, embedder)
-        return _LOADED[directory]
+        key = (directory / "model.json").read_bytes()
+        if key not in _LOADED:
+            _LOADED[key] = really(directory, embedder)
+        return _LOADED[key]
 
     monkeypatch.setattr(predict, "load", load)

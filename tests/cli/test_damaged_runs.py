@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,16 +113,19 @@ os.setuid(65534)
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become nobody")
-def test_what_may_not_be_read_is_said(tiny: Path, tmp_path: Path) -> None:
-    locked = tmp_path / "locked"
-    shutil.copytree(tiny / "run", locked / "run")
-    shutil.copy(tiny / "test.csv", locked)
-    open_run = tmp_path / "open"
-    shutil.copytree(tiny / "run", open_run)
-    for directory in [tmp_path, *tmp_path.parents][:3]:
+def test_what_may_not_be_read_is_said(tiny: Path) -> None:
+    # Not tmp_path: pytest keeps others out of its own directories.
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
         directory.chmod(0o755)
-    locked.chmod(0o700)
+        shutil.copytree(tiny / "run", directory / "open")
+        shutil.copytree(tiny / "run", directory / "locked" / "run")
+        shutil.copy(tiny / "test.csv", directory / "locked")
+        (directory / "locked").chmod(0o700)
+        check_as_nobody(directory / "open", directory / "locked")
 
+
+def check_as_nobody(open_run: Path, locked: Path) -> None:
     def run(command: str, *arguments: Path | str) -> tuple[int, str]:
         code = COMMANDS_AS_NOBODY.format(command=command)
         result = subprocess.run(
@@ -138,7 +142,7 @@ def test_what_may_not_be_read_is_said(tiny: Path, tmp_path: Path) -> None:
     table = locked / "test.csv"
     for command in ("predict", "evaluate"):
         assert run(command, open_run, table) == (3, f"Error: {table} {denied}. Check its permissions.\n")
-    assert run("train", table, "-o", tmp_path / "new")[0] == 3
+    assert run("train", table, "-o", open_run.with_name("new"))[0] == 3
     code, message = run("train", table, "-o", locked / "new")
     assert code == 2
     assert "Permission denied" in message

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from tiny_run import invoke, write_csv
 
+pytestmark = pytest.mark.usefixtures("loaded")
+
 KEYS = {
     "accuracy", "macro_f1", "weighted_f1", "log_loss", "num_rows", "per_class", "confusion", "labels",
 }  # fmt: skip

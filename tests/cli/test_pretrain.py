@@ -35,6 +35,19 @@ def test_options_are_those_of_the_workflow_with_its_defaults() -> None:
     assert ours["seed"].default == fields["seed"]
 
 
+def test_what_is_given_arrives(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(workflow, "pretrain", lambda config, *, resume: seen.append((config, resume)))
+    paths = {"corpus": (corpus, corpus), "output": tmp_path / "out"}
+    invoke("pretrain", corpus, corpus, "-o", tmp_path / "out")
+    invoke("pretrain", corpus, corpus, "-o", tmp_path / "out", "--tokens", "300", "--seed", "5", "--resume")
+    assert seen == [
+        (PretrainConfig(**paths), False),
+        (PretrainConfig(**paths, minutes=None, max_tokens=300, seed=5), True),
+    ]
+
+
+@pytest.mark.slow
 def test_what_it_trains_serves_elmo_train(tiny: Path, tmp_path: Path, corpus: Path) -> None:
     output = tmp_path / "mine"
     shape = ["--size", tiny / "elmo" / "options.json", "--vocabulary-size", "50", "--batch-tokens", "50"]
