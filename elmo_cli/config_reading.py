@@ -222,7 +222,7 @@ def _read_as(value: Any, option: Any) -> Any:
 
 
 def _items(value: Any) -> list[Any]:
-    """Returns what a list of values is written as: a list, ``a,b``, ``[a, b]``, one value, nothing or ``none``."""
+    """Returns the values of a list, of ``a,b``, ``[a, b]``, of one value, of nothing or ``none``."""
     if value is None:
         return []
     if isinstance(value, str):

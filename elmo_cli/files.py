@@ -132,6 +132,10 @@ def cache_directory() -> Path:
     return (Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache") / "elmo-cli"
 
 
+class LockedError(RunError):
+    """Another process holds a lock for longer than was to be waited for."""
+
+
 @contextlib.contextmanager
 def lock(path: str | Path, *, timeout_s: float | None = None) -> Iterator[None]:
     """Lets one process (and one thread) at a time into the block; others wait.
@@ -144,7 +148,8 @@ def lock(path: str | Path, *, timeout_s: float | None = None) -> Iterator[None]:
         timeout_s: Seconds to wait; None waits for ever, 0 tries once.
 
     Raises:
-        RunError: When the time is over, or the file system has no locks.
+        LockedError: When the time is over.
+        RunError: When the file system has no locks.
     """
     with _saying(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +159,7 @@ def lock(path: str | Path, *, timeout_s: float | None = None) -> Iterator[None]:
         with _saying(path):
             while not _try_lock(descriptor):
                 if timeout_s is not None and time.monotonic() - start >= timeout_s:
-                    raise RunError(
+                    raise LockedError(
                         f"{path} is still held by another process after {timeout_s:g} s. Try again later."
                     )
                 if not said:

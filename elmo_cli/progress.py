@@ -32,7 +32,7 @@ def track(
     """
     if sys.stderr.isatty():
         yield from tqdm(
-            items, total=total, desc=description, unit=f" {unit}", leave=False, file=sys.stderr
+            items, total=total, desc=description, unit=f" {unit}", leave=False, file=sys.stderr, delay=1
         )
         return
     start = last = time.monotonic()

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
     "The run",
     options.option("-o", "--output", metavar="RUN", type=options.PATH, help_text="Run directory to make."),
     options.option("--force", is_flag=True, help_text="Replace a run that is there."),
+    options.option("--resume", is_flag=True, help_text="Go on with a run that was killed or interrupted."),
     options.option(
         "--config",
         "config_path",
@@ -97,6 +98,7 @@ def main(
     train: str | None,
     output: Path | None,
     force: bool,
+    resume: bool,
     config_path: Path | None,
     assignments: tuple[str, ...],
     print_config: bool,
@@ -112,12 +114,14 @@ def main(
         return
     if output is None:
         raise click.UsageError("Say where to write the run: -o RUN.")
+    if force and resume:
+        raise click.UsageError("--force begins again and --resume goes on: give one of them.")
 
     from elmo_cli.workflows.new_run import NewRun
     from elmo_cli.workflows.training_tables import read_training_tables
 
     command = shlex.join(["elmo-train", *sys.argv[1:]])
-    with NewRun(output, config, force=force, command=command) as run:
+    with NewRun(output, config, force=force, resume=resume, command=command) as run:
         with run.stage("reading"):
             tables = read_training_tables(config)
         console.start_tensorflow(config.training.device, verbose=verbose)

@@ -67,7 +67,7 @@ class HubEmbedder(Embedder):
         self._embed = tf.function(self._embed_in_graph, input_signature=[tf.TensorSpec([None], tf.string)])
         self.num_variables, self.num_parameters = _count_variables(source)
         self.num_layers, self.dim = self._verify()
-        logger.info(
+        logger.debug(
             "%s: %d variables with %s parameters are initialised and frozen; %d layers of width %d",
             *(source.handle, self.num_variables, f"{self.num_parameters:,}", self.num_layers, self.dim),
         )

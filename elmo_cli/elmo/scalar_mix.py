@@ -62,7 +62,8 @@ class ScalarMix(keras.layers.Layer):
         """Mixes the layers; see the class."""
         layers = ops.cast(layers, "float32")
         # One weight per layer, broadcast over everything after the layer axis: (1, L, 1, ...)
-        weights = ops.reshape(ops.softmax(self.w), (1, -1) + (1,) * (len(layers.shape) - 2))
+        shares = ops.softmax(self.w) if self.w.shape[0] > 1 else ops.ones_like(self.w)
+        weights = ops.reshape(shares, (1, -1) + (1,) * (len(layers.shape) - 2))
         # Weighted sum over the layer axis: (B, ...)
         return self.gamma * ops.sum(weights * layers, axis=1)
 

@@ -69,7 +69,7 @@ def usable_rows(
             raise DataError(
                 f"{where}: {problem}{more}. Every row needs a {role}; drop such rows with {option}."
             )
-        logger.info("%s: %d rows dropped, because %s", table_name(df), int(empty.sum()), problem)
+        logger.info("%s: rows left out: %d, because %s", table_name(df), int(empty.sum()), problem)
         kept &= ~empty
     if not kept.any():
         raise DataError(f"{table_name(df)}: no row is left after dropping those without text or label.")

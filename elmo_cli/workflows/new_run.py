@@ -7,7 +7,7 @@ import platform
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import metadata
 from logging.handlers import MemoryHandler
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, Self
 from elmo_cli import __version__
 from elmo_cli.config import RunConfig, to_yaml
 from elmo_cli.errors import ElmoCliError, RunError
-from elmo_cli.files import write_text
+from elmo_cli.files import LockedError, lock, write_text
 from elmo_cli.workflows.run_directory import FORMAT_VERSION, RunDirectory, Status
 
 _VERSIONS_OF = ("tensorflow", "keras", "tensorflow-hub", "numpy", "pandas", "scikit-learn")
@@ -41,11 +41,13 @@ class NewRun:
         path: Where the run is wanted.
         config: Written as config.yaml.
         force: Whether a run that is there may be replaced; anything else never is.
+        resume: Whether a run that is there is gone on with; its training says whether it is the same.
         command: The command line, for the record.
 
     Attributes:
         directory: The run directory.
         config: As given.
+        resume: As given.
         record: What becomes run.json; add to it what is worth knowing.
         status: What the run is when the block ends well; set it to ``interrupted`` where the user stopped
             early with usable results.
@@ -54,10 +56,13 @@ class NewRun:
         RunError: If something is in the way, or the place cannot be written.
     """
 
-    def __init__(self, path: Path, config: RunConfig, *, force: bool = False, command: str = "") -> None:
+    def __init__(
+        self, path: Path, config: RunConfig, *, force: bool = False, resume: bool = False, command: str = ""
+    ) -> None:
         # Where it really is: neither a link nor the current directory changes while the run is made.
         self.directory = RunDirectory(Path(os.path.realpath(path)))
         self.config = config
+        self.resume = resume
         self.record: dict[str, Any] = {}
         self.status: Status = "complete"
         self._path = path
@@ -66,6 +71,8 @@ class NewRun:
         self._start = 0.0
         self._seconds: dict[str, float] = {}
         self._begun = False
+        self._held = ExitStack()
+        self._before: dict[Path, str] = {}
         self._log: logging.Handler = MemoryHandler(_MOST_WAITING, flushLevel=100, flushOnClose=False)
 
     def __enter__(self) -> Self:
@@ -78,8 +85,18 @@ class NewRun:
     def begin(self) -> RunDirectory:
         """Makes the directory, marked as running; a run that is replaced is set aside."""
         self._check_free()
-        self._begun = True
-        self._make_room()
+        place = self.directory.path
+        before = [place / "run.json", place / "config.yaml"] if self.resume and self.directory.is_run else []
+        self._before = {file: file.read_text(encoding="utf-8") for file in before}
+        try:
+            if self.directory.is_run:
+                with lock(place / ".lock", timeout_s=0):
+                    pass
+            self._begun = True
+            self._make_room()
+            self._held.enter_context(lock(place / ".lock", timeout_s=0))
+        except LockedError as error:
+            raise RunError(f"{self._path}: another process is training this run. Wait for it.") from error
         self.record = {
             "format_version": FORMAT_VERSION,
             "status": "running",
@@ -109,8 +126,9 @@ class NewRun:
         """Marks the run as complete, or as failed; brings back a run that was to be replaced."""
         _PACKAGE.removeHandler(self._log)
         try:
-            if self._begun:
-                self._end(error)
+            with self._held:
+                if self._begun:
+                    self._end(error)
         finally:
             self._log.close()
 
@@ -119,8 +137,11 @@ class NewRun:
         replaces = self._force and aside.exists()
         if error is None:
             self._write_record(self.status)
-            if replaces:
+            if replaces or (self.resume and RunDirectory(aside).is_run):
                 _remove(aside)
+        elif self._before:
+            for file, text in self._before.items():  # what was resumed is what it was
+                write_text(file, text)
         elif replaces:
             self._log.close()
             _remove(self.directory.path)
@@ -150,8 +171,13 @@ class NewRun:
             raise RunError(
                 f"{path} is not empty and not a run, so nothing in it is touched. Choose another -o."
             )
+        if self.resume:
+            return
         if not self._force:
-            raise RunError(f"{path} holds a run already. Choose another -o, or replace it with --force.")
+            raise RunError(
+                f"{path} holds a run already. Choose another -o, replace it with --force, or go on with "
+                "one that was interrupted or killed with --resume."
+            )
         aside = RunDirectory(self.directory.set_aside)
         if aside.path.exists() and not aside.is_run:
             raise RunError(f"{aside.path} is in the way of replacing {path}. Move it, or choose another -o.")
@@ -159,7 +185,7 @@ class NewRun:
     def _make_room(self) -> None:
         place, aside = self.directory.path, self.directory.set_aside
         try:
-            if place.exists() and any(place.iterdir()):
+            if place.exists() and any(place.iterdir()) and not self.resume:
                 # A killed run may have left one aside: that one is the finished one, so it stays.
                 if aside.exists():
                     shutil.rmtree(place)

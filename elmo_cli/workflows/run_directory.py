@@ -32,6 +32,11 @@ class RunDirectory:
         return self.path / "model"
 
     @property
+    def checkpoints(self) -> Path:
+        """Directory of what a killed training needs to go on."""
+        return self.path / "checkpoints"
+
+    @property
     def predictions(self) -> Path:
         """Directory of the tables with predictions made while training."""
         return self.path / "predictions"
@@ -100,8 +105,8 @@ class RunDirectory:
         what = "failed" if status == "failed" else "was not finished (it still runs, or was killed)"
         kept = RunDirectory(self.set_aside)
         raise RunError(
-            f"{self.path}: training {what}. Train it again: elmo-train … -o {self.path} --force."
-            + (f" The run it was to replace is {kept.path}." if kept.is_run else "")
+            f"{self.path}: training {what}. Go on with elmo-train … -o {self.path} --resume, or begin again "
+            "with --force." + (f" The run it was to replace is {kept.path}." if kept.is_run else "")
         )
 
     def read_preprocessor(self) -> Preprocessor:

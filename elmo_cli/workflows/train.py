@@ -1,16 +1,17 @@
 """Tables → a trained classifier in a run directory."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from elmo_cli import __version__
 from elmo_cli.classifier.saving import save
 from elmo_cli.classifier.text_classifier import TextClassifier
-from elmo_cli.config import RunConfig
+from elmo_cli.config import RunConfig, to_yaml
 from elmo_cli.elmo.embedder import load_embedder
 from elmo_cli.elmo.source import resolve
 from elmo_cli.evaluation.metrics import evaluate
@@ -19,6 +20,7 @@ from elmo_cli.files import write_text
 from elmo_cli.text.formats import TableFormat
 from elmo_cli.text.table_writer import TableWriter
 from elmo_cli.training.arrays import LabelledArrays
+from elmo_cli.training.checkpoints import Checkpoints
 from elmo_cli.training.determinism import make_deterministic
 from elmo_cli.training.device import use_device
 from elmo_cli.training.history import History
@@ -87,6 +89,9 @@ def train(run: NewRun, tables: TrainingTables) -> TrainResult:
             _arrays(encoded["valid"], tables.valid),
             config.training,
             seed=config.seed,
+            checkpoints=Checkpoints(
+                directory.checkpoints, identity=_identity(run, tables), resume=run.resume
+            ),
         )
     save(classifier, directory.model)
     write_text(directory.path / "history.csv", history.to_csv())
@@ -160,6 +165,26 @@ def _describe(run: NewRun, classifier: TextClassifier, tables: TrainingTables) -
         },
         "parameters": {"trained": classifier.num_trainable, "frozen": classifier.num_frozen},
     }
+
+
+def _identity(run: NewRun, tables: TrainingTables) -> str:
+    """Returns all that decides how training goes, a line each; the number of epochs may grow."""
+    config = run.config
+    decides = replace(
+        config,
+        data=replace(config.data, test=None),
+        training=replace(config.training, epochs=1, device="auto"),
+    )
+    facts = [
+        f"elmo-cli: {__version__}",
+        f"elmo fingerprint: {run.record['elmo']['fingerprint']}",
+        *(
+            f"{path} sha256: {tables.hashes.get(path)}"
+            for path in (config.data.train, config.data.valid)
+            if path
+        ),
+    ]
+    return to_yaml(decides) + "\n".join(facts)
 
 
 def _softmax(values: NDArray[np.float32]) -> list[float]:

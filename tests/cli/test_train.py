@@ -10,6 +10,7 @@ import yaml
 from tiny_run import KITCHEN, SKY, invoke, write_csv
 
 from elmo_cli.config import RunConfig, load_config
+from elmo_cli.files import lock
 from elmo_cli.training import loop
 
 FEW = ("--epochs", "2", "--batch-size", "16")
@@ -25,7 +26,9 @@ def test_a_run_holds_everything_that_is_promised(tiny: Path) -> None:
     run = tiny / "run"
     files = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert files == {
+        ".lock",
         "MODEL_CARD.md",
+        "checkpoints/last_and_best.npz",
         "config.yaml",
         "history.csv",
         "log.txt",
@@ -336,8 +339,54 @@ def test_an_existing_run_is_refused(tiny: Path, run: Path) -> None:
     before = contents(run)
     result = train(tiny, run)
     assert result.exit_code == 2
-    assert "holds a run already. Choose another -o, or replace it with --force" in result.stderr
+    assert "holds a run already. Choose another -o, replace it with --force, or go on" in result.stderr
     assert contents(run) == before
+
+
+def test_a_run_that_is_being_trained_is_let_alone(tiny: Path, run: Path) -> None:
+    before = contents(run)
+    with lock(run / ".lock"):
+        for flag in ("--force", "--resume"):
+            result = train(tiny, run, flag)
+            assert result.exit_code == 2
+            assert "another process is training this run" in result.stderr
+    assert contents(run) == before
+
+
+def test_resume_goes_on_to_the_same_bits(tiny: Path, tmp_path: Path) -> None:
+    assert train(tiny, tmp_path / "whole", "--epochs", "4").exit_code == 0
+    assert train(tiny, tmp_path / "parts").exit_code == 0
+    # As if it had been killed after its second epoch.
+    record = json.loads((tmp_path / "parts" / "run.json").read_text())
+    (tmp_path / "parts" / "run.json").write_text(json.dumps({**record, "status": "running"}))
+    result = train(tiny, tmp_path / "parts", "--epochs", "4", "--resume")
+    assert result.exit_code == 0, result.output
+    for name in ("valid.csv",):
+        whole, parts = (tmp_path / part / "predictions" / name for part in ("whole", "parts"))
+        assert parts.read_bytes() == whole.read_bytes()
+    assert json.loads((tmp_path / "parts" / "run.json").read_text())["epochs"] == 4
+    assert len((tmp_path / "parts" / "history.csv").read_text().splitlines()) == 5
+
+
+def test_resume_refuses_other_settings_and_leaves_the_run_as_it_was(tiny: Path, run: Path) -> None:
+    trained = load_config(run / "config.yaml")
+    assert trained.training.batch_size != 7
+    before = {name: (run / name).read_bytes() for name in ("run.json", "config.yaml")}
+    result = train(tiny, run, "--resume", "--batch-size", "7")
+    assert result.exit_code == 2
+    assert "batch_size" in result.stderr
+    assert {name: (run / name).read_bytes() for name in before} == before
+
+
+def test_resume_without_a_run_begins_one(tiny: Path, tmp_path: Path) -> None:
+    result = train(tiny, tmp_path / "new", "--resume")
+    assert result.exit_code == 0, result.output
+
+
+def test_force_and_resume_exclude_each_other(tiny: Path, tmp_path: Path) -> None:
+    result = train(tiny, tmp_path / "new", "--resume", "--force")
+    assert result.exit_code == 2
+    assert "give one of them" in result.stderr
 
 
 def test_force_replaces_a_run(tiny: Path, run: Path) -> None:

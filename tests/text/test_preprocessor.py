@@ -130,7 +130,7 @@ def test_rows_are_dropped_when_asked_for(tmp_path: Path, caplog: pytest.LogCaptu
     with caplog.at_level(logging.INFO):
         kept = usable_rows(df, text_column="text", label_column="label", data=data)
     assert kept["text"].tolist() == ["a", "c"]
-    assert "1 rows dropped, because the label is missing" in caplog.text
+    assert "rows left out: 1, because the label is missing" in caplog.text
     assert Preprocessor.fit(df, data, TextConfig()).label_set.names == ("x", "z")
     # What is left still names its rows as the file has them.
     kept.loc[3, "label"] = ""
