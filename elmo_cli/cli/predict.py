@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -110,11 +111,15 @@ def main(
     columns = PredictionColumns(proba, top_k, prefix)
     columns.check_top_k(preprocessor.label_set)
     data = options.data_config(flags, directory.read_config().data, path)
-    tables = _tables(source, data, chunk_rows, data.text_column or preprocessor.text_column)
+    preprocessor = replace(preprocessor, text_column=data.text_column or preprocessor.text_column)
+    tables = _tables(source, data, chunk_rows, preprocessor.text_column)
     if source is not sys.stdin.buffer:
         # Mistakes in a file are said before TensorFlow is loaded; standard input may still be waiting.
         first = next(tables)
         columns.check_free(first, preprocessor.label_set)
+        if preprocessor.text_column_of(first) is None and path is not None and path.is_file():
+            for _ in preprocessor.with_texts(_tables(source, data, chunk_rows, preprocessor.text_column)):
+                pass
         tables = itertools.chain([first], tables)
 
     console.start_tensorflow(device, verbose=verbose)
@@ -159,10 +164,6 @@ def _tables(
         from elmo_cli.text.tables import stream_table
 
         return stream_table(source, data, chunk_rows=chunk_rows, expected_columns=(text_column,))
-    import pandas as pd
+    from elmo_cli.text.tables import table_of_texts
 
-    from elmo_cli.text.formats import TableFormat
-
-    table = pd.DataFrame({"text": list(source)}, dtype=object)
-    table.attrs.update(path="the command line", first_row=1, format=TableFormat("lines"), blank_lines=())
-    return iter([table])
+    return iter([table_of_texts(source, "the command line")])

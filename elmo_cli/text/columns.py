@@ -69,6 +69,26 @@ def resolve_column(df: pd.DataFrame, wanted: str | None, role: Literal["text", "
     return names[found]
 
 
+def jsonl_column(df: pd.DataFrame, wanted: str) -> str | None:
+    """Finds a column in a piece of JSONL, whose rows may each have other ones.
+
+    Args:
+        df: The piece, as `stream_table` gives it.
+        wanted: The column's name, or its number from 1 among the columns of the table's first row.
+
+    Returns:
+        The column's name; None when no row of the piece has it.
+    """
+    names = [str(name) for name in df.columns]
+    first_row: tuple[str, ...] = df.attrs.get("first_columns", ())
+    for name in (*names, *first_row):
+        if name.strip() == wanted.strip():
+            return name if name in names else None
+    if wanted.isdigit() and 1 <= int(wanted) <= len(first_row):
+        return first_row[int(wanted) - 1] if first_row[int(wanted) - 1] in names else None
+    return None
+
+
 def _given(df: pd.DataFrame, names: list[str], wanted: str, role: str) -> int:
     """Returns the position of the column that was asked for."""
     positions = [position for position, name in enumerate(names) if name == wanted]

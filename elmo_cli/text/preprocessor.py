@@ -2,18 +2,18 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from elmo_cli.config import DataConfig, TextConfig
-from elmo_cli.errors import RunError
+from elmo_cli.errors import DataError, RunError
 from elmo_cli.text.cells import labels_of, texts_of, usable_rows
-from elmo_cli.text.columns import resolve_column, table_name
+from elmo_cli.text.columns import jsonl_column, resolve_column, table_name
+from elmo_cli.text.formats import TableFormat
 from elmo_cli.text.labels import LabelSet
 from elmo_cli.text.sentences import CutReport, Sentences, choose_max_tokens, cut, cut_report, token_counts
 from elmo_cli.text.tokens import tokenizer
@@ -29,12 +29,10 @@ class Examples:
 
     Args:
         sentences: The N sentences.
-        targets: int32 (N,), class ids, -1 for a label that training never saw; None without labels.
         cut: What the limit of the length took away.
     """
 
     sentences: Sentences
-    targets: npt.NDArray[np.int32] | None
     cut: CutReport
 
 
@@ -86,36 +84,66 @@ class Preprocessor:
         )
         return cls(text_column, label_column, text.tokenizer, max_tokens, label_set)
 
-    def transform(self, df: pd.DataFrame, *, labelled: bool) -> Examples:
+    def transform(self, df: pd.DataFrame) -> Examples:
         """Turns rows into examples.
 
         Args:
-            df: N rows; a table of plain lines or of one column needs no particular column name.
-            labelled: Whether targets are wanted; every row must have a label then.
+            df: N rows; labels are not needed.
 
         Returns:
             The N examples; an empty text is one empty token.
 
         Raises:
-            DataError: When a column or a label is missing.
+            DataError: When the text column is missing (see `text_column_of`), or a cell holds no text.
         """
-        texts = texts_of(df, self._text_column(df))
+        column = self.text_column_of(df)
+        texts = [""] * len(df) if column is None else texts_of(df, column)
         joined = tokenizer(self.tokenizer_name).join_all(texts)
-        targets = None
-        if labelled:
-            label_column = resolve_column(df, self.label_column, "label")
-            targets = self.label_set.encode(labels_of(df, label_column))
-        report = cut_report(token_counts(joined), self.max_tokens)
-        return Examples(cut(joined, self.max_tokens), targets, report)
+        return Examples(cut(joined, self.max_tokens), cut_report(token_counts(joined), self.max_tokens))
 
-    def cut_report(self, df: pd.DataFrame) -> CutReport:
-        """Returns how many rows and tokens `transform` cuts; its examples hold the same report."""
-        return self.transform(df, labelled=False).cut
+    def text_column_of(self, df: pd.DataFrame) -> str | None:
+        """Finds the column with the texts.
 
-    def _text_column(self, df: pd.DataFrame) -> str:
+        Args:
+            df: A table, or a piece of one; a table of plain lines or of a single column needs no particular
+                column name, unless it is JSONL.
+
+        Returns:
+            Its name; None for a piece of JSONL in which no row has it: each row of JSONL brings its own
+            columns, and what one row gets must not depend on which others came with it.
+
+        Raises:
+            DataError: When there is no such column.
+        """
+        layout = df.attrs.get("format")
+        if isinstance(layout, TableFormat) and layout.kind == "jsonl":
+            return jsonl_column(df, self.text_column)
         if df.shape[1] == 1 and self.text_column not in df.columns:
             return str(df.columns[0])
         return resolve_column(df, self.text_column, "text")
+
+    def with_texts(self, tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Passes pieces of one table on.
+
+        Args:
+            tables: The pieces, as `stream_table` gives them.
+
+        Yields:
+            The same pieces.
+
+        Raises:
+            DataError: After the last piece, when none of them had the text column.
+        """
+        last, found = None, False
+        for last in tables:
+            found = found or self.text_column_of(last) is not None
+            yield last
+        if last is not None and not found:
+            resolve_column(last, self.text_column, "text")
+            # Its own rows may have more columns than the first row, by which numbers are told.
+            raise DataError(
+                f'{table_name(last)}: no row has the column "{self.text_column}". Name it with --text-column.'
+            )
 
     def to_json(self) -> str:
         """Returns the preprocessor as JSON that `from_json` reads back to an equal one."""

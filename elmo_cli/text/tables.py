@@ -6,7 +6,6 @@ import math
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,13 +33,30 @@ def read_table(path: str | Path, data: DataConfig, *, expected_columns: Sequence
         Rows in order, index 0 … N-1. Cells of csv, tsv and lines are str, exactly as they stand in the file,
         "" when empty; JSONL keeps its types (a missing key is NaN, a null None), Parquet has pandas' Arrow
         types. Column names may be empty or come twice. ``attrs`` holds ``path`` (str), ``first_row`` (number
-        of the first data row: 2 below a header), ``format`` (TableFormat), ``blank_lines``: see `row_number`.
+        of the first data row: 2 below a header), ``format`` (TableFormat), ``blank_lines``: see `row_number`;
+        for JSONL also ``first_columns``, the columns of the table's first row.
 
     Raises:
         DataError: For a file that is missing, unreadable, empty or damaged, with row and way out.
     """
     pieces = list(stream_table(path, data, chunk_rows=None, expected_columns=expected_columns))
     return pieces[0]
+
+
+def table_of_texts(texts: Sequence[str], name: str) -> pd.DataFrame:
+    """Builds a table like those of `read_table` from N texts.
+
+    Args:
+        texts: The texts.
+        name: What messages call the table.
+
+    Returns:
+        N rows with the column ``text``, as if they were the lines of a file.
+    """
+    table = pd.DataFrame({"text": list(texts)}, dtype=object)
+    layout = TableFormat("lines", header=False)
+    table.attrs.update(path=name, first_row=1, format=layout, blank_lines=())
+    return table
 
 
 def stream_table(
@@ -176,9 +192,12 @@ def _frames(
     chunks: Iterable[list[_Row]], columns: list[str] | None, layout: TableFormat, name: str
 ) -> Iterator[pd.DataFrame]:
     """Builds the tables; object columns hold the very strings that were read."""
+    first_columns: tuple[str, ...] | None = None
     empty = True
     for chunk in chunks:
         empty = False
+        if columns is None and first_columns is None:
+            first_columns = tuple(chunk[0][1])
         if columns is None:
             names = dict.fromkeys(key for _, row in chunk for key in row)
             df = pd.DataFrame(
@@ -196,6 +215,8 @@ def _frames(
             for position, (number, _) in enumerate(chunk):
                 blank_lines += [position] * (number - first - position - len(blank_lines))
         df.attrs.update(path=name, first_row=first, format=layout, blank_lines=tuple(blank_lines))
+        if columns is None:
+            df.attrs["first_columns"] = first_columns
         yield df
     if empty:
         found = "only a header" if layout.header else "no rows"
@@ -219,15 +240,3 @@ def _stream_parquet(path: str, layout: TableFormat, chunk_rows: int | None) -> I
                 yield df
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is not a whole Parquet file: {error}. Write it again.") from error
-
-
-def reread(data: DataConfig, layout: TableFormat) -> DataConfig:
-    """Returns the options with which another table is read exactly as one of this format was."""
-    return replace(
-        data,
-        format=layout.kind,
-        delimiter=layout.delimiter,
-        encoding=layout.encoding,
-        quoting=layout.quoting,
-        header=layout.header,
-    )

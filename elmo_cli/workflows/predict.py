@@ -90,7 +90,7 @@ class Predictor:
         # Column names need not be strings, but the names the run knows are.
         named = table.set_axis([str(name) for name in table.columns], axis=1)
         named.attrs = dict(table.attrs)
-        probabilities = self.probabilities(self.preprocessor.transform(named, labelled=False))
+        probabilities = self.probabilities(self.preprocessor.transform(named))
         return self.columns.add(table, probabilities, self.labels)
 
     def probabilities(self, examples: Examples) -> NDArray[np.float32]:
@@ -126,7 +126,7 @@ def predict_tables(
     num_rows = 0
     with contextlib.ExitStack() as stack:
         writer: TableWriter | None = None
-        for table in tables:
+        for table in predictor.preprocessor.with_texts(tables):
             if writer is None:
                 writer = stack.enter_context(TableWriter(target, output_layout(table, kind)))
             result = predictor(table)

@@ -136,13 +136,20 @@ def read_labelled_table(path: Path, data: DataConfig, preprocessor: Preprocessor
     )
     columns = str(data.text_column), str(data.label_column)
     table = _usable(read_table(path, data, expected_columns=columns), data, empty_texts=not data.drop_empty)
-    return labelled_table(table, replace(preprocessor, text_column=columns[0], label_column=columns[1]))
+    return labelled_table(
+        table,
+        replace(
+            preprocessor,
+            text_column=resolve_column(table, columns[0], "text"),
+            label_column=resolve_column(table, columns[1], "label"),
+        ),
+    )
 
 
 def labelled_table(rows: pd.DataFrame, preprocessor: Preprocessor) -> LabelledTable:
     """Makes examples of a table; labels that training never saw get the target -1."""
     labels = labels_of(rows, resolve_column(rows, preprocessor.label_column, "label"))
-    examples = preprocessor.transform(rows, labelled=False)
+    examples = preprocessor.transform(rows)
     return LabelledTable(rows, examples, labels, preprocessor.label_set.encode(labels))
 
 

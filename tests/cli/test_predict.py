@@ -154,6 +154,31 @@ def test_csv_and_jsonl_on_standard_input(tiny: Path) -> None:
     assert row["predicted"] in ("kitchen", "sky")
 
 
+@pytest.mark.parametrize("chunk_rows", [1, 2, 9])
+def test_rows_of_jsonl_without_a_text_are_empty_ones(tiny: Path, tmp_path: Path, chunk_rows: int) -> None:
+    rows = '{"text": "hi there"}\n{"id": 7}\n{"id": 8}\n'
+    (tmp_path / "in.jsonl").write_text(rows)
+    empty = json.loads(invoke("predict", tiny / "run", "-", stdin='{"text": ""}\n').stdout)
+    options = ["--chunk-rows", chunk_rows]
+    for result in (
+        invoke("predict", tiny / "run", tmp_path / "in.jsonl", *options),
+        invoke("predict", tiny / "run", "-", *options, stdin=rows),
+    ):
+        assert result.exit_code == 0, result.output
+        found = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [row.get("id") for row in found] == [None, 7, 8]
+        for row in found[1:]:
+            assert row["probability"] == pytest.approx(empty["probability"], abs=1e-6)
+
+
+def test_jsonl_that_never_has_a_text_ends_with_3(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"id": 7}\n' * 3)
+    for source, stdin in ((tmp_path / "in.jsonl", None), ("-", '{"id": 7}\n')):
+        result = invoke("predict", tiny / "run", source, "--chunk-rows", 2, stdin=stdin)
+        assert result.exit_code == 3
+        assert 'there is no column "text"' in result.stderr
+
+
 def test_another_text_column_by_name_and_by_number(tiny: Path, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "in.csv", [("1", "rain"), ("2", "bread")], header=("id", "said"))
     by_name = invoke("predict", tiny / "run", path, "--text-column", "said")

@@ -12,7 +12,7 @@ from elmo_cli.errors import DataError, RunError
 from elmo_cli.text.cells import labels_of, texts_of, usable_rows
 from elmo_cli.text.labels import LabelSet
 from elmo_cli.text.preprocessor import Preprocessor
-from elmo_cli.text.tables import read_table
+from elmo_cli.text.tables import read_table, stream_table
 
 TRAIN = 'text,label\n"Don\'t, please.",no\nYes!, yes \nMaybe so it is,no\n'
 
@@ -37,14 +37,11 @@ def test_training_decides_columns_classes_and_length(fitted: Preprocessor) -> No
     assert fitted == Preprocessor("text", "label", "treebank", 5, LabelSet(("no", "yes")))
 
 
-def test_examples_hold_sentences_targets_and_what_was_cut(train: pd.DataFrame, fitted: Preprocessor) -> None:
-    examples = dataclasses.replace(fitted, max_tokens=3).transform(train, labelled=True)
+def test_examples_hold_sentences_and_what_was_cut(train: pd.DataFrame, fitted: Preprocessor) -> None:
+    examples = dataclasses.replace(fitted, max_tokens=3).transform(train)
     assert examples.sentences.texts.tolist() == ["Do n't ,", "Yes !", "Maybe so it"]
     assert examples.sentences.lengths.tolist() == [3, 2, 3]
-    assert examples.targets is not None
-    assert examples.targets.tolist() == [0, 1, 0]
     assert (examples.cut.num_rows_cut, examples.cut.num_tokens_cut) == (2, 3)
-    assert dataclasses.replace(fitted, max_tokens=3).cut_report(train) == examples.cut
 
 
 def test_lengths_of_more_tables_count_only_when_asked_for(train: pd.DataFrame, tmp_path: Path) -> None:
@@ -56,28 +53,48 @@ def test_lengths_of_more_tables_count_only_when_asked_for(train: pd.DataFrame, t
 
 def test_prediction_needs_no_labels_and_takes_empty_texts(fitted: Preprocessor, tmp_path: Path) -> None:
     df = table(tmp_path, 'id,text\n1,""\n2,ok\n', "new.csv")
-    examples = fitted.transform(df, labelled=False)
-    assert examples.targets is None
+    examples = fitted.transform(df)
     assert examples.sentences.texts.tolist() == ["", "ok"]
     assert examples.sentences.lengths.tolist() == [1, 1]
 
 
 def test_a_single_column_is_the_text_whatever_its_name(fitted: Preprocessor, tmp_path: Path) -> None:
     other = dataclasses.replace(fitted, text_column="review")
-    assert other.transform(table(tmp_path, "a b\nc\n", "a.txt"), labelled=False).sentences.texts.tolist() == [
+    assert other.transform(table(tmp_path, "a b\nc\n", "a.txt")).sentences.texts.tolist() == [
         "a b",
         "c",
     ]
     with pytest.raises(DataError, match='no column "review"'):
-        other.transform(table(tmp_path, "id,body\n1,x\n", "new.csv"), labelled=False)
+        other.transform(table(tmp_path, "id,body\n1,x\n", "new.csv"))
+
+
+@pytest.mark.parametrize("wanted", ["text", "2"])
+@pytest.mark.parametrize("chunk_rows", [None, 1, 2, 3])
+def test_a_row_of_jsonl_counts_the_same_whatever_comes_with_it(
+    fitted: Preprocessor, tmp_path: Path, chunk_rows: int | None, wanted: str
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": 1, "text": "hi there"}\n{"id": 7}\n{"id": 8}\n{"text": "a"}\n')
+    pieces = stream_table(path, DataConfig(), chunk_rows=chunk_rows)
+    fitted = dataclasses.replace(fitted, text_column=wanted)
+    texts = [text for df in fitted.with_texts(pieces) for text in fitted.transform(df).sentences.texts]
+    assert texts == ["hi there", "", "", "a"]
+
+
+@pytest.mark.parametrize("chunk_rows", [None, 1])
+def test_jsonl_that_never_has_the_column_is_refused(
+    fitted: Preprocessor, tmp_path: Path, chunk_rows: int | None
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"body": "hi there"}\n{"body": "you"}\n')
+    with pytest.raises(DataError, match='no column "text"'):
+        list(fitted.with_texts(stream_table(path, DataConfig(), chunk_rows=chunk_rows)))
 
 
 def test_a_dataframe_of_any_origin_will_do(fitted: Preprocessor) -> None:
     df = pd.DataFrame({"text": ["a b", None, "c"], "label": ["yes", "other", "no"]}, index=[7, 7, 9])
-    examples = fitted.transform(df, labelled=True)
+    examples = fitted.transform(df)
     assert examples.sentences.texts.tolist() == ["a b", "", "c"]
-    assert examples.targets is not None
-    assert examples.targets.tolist() == [1, -1, 0]
     with pytest.raises(DataError, match='the table, row 2, column "label"'):
         labels_of(pd.DataFrame({"label": ["a", " "]}), "label")
 
