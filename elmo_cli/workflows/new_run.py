@@ -35,7 +35,9 @@ class NewRun:
 
     Nothing is written before `begin`, so that a mistake in the data leaves nothing behind; what the package
     logs from the start of the block on is in log.txt all the same. A run that is replaced is set aside
-    first, and removed only when the new one is complete; it comes back if the new one fails.
+    first, and removed only when the new one is complete; it comes back if the new one fails. Of several
+    processes that want the same place one has it from `begin` to the end of the block; the others are
+    refused. The lock is an empty file, ``.NAME.lock`` beside the directory, and stays.
 
     Args:
         path: Where the run is wanted.
@@ -84,19 +86,12 @@ class NewRun:
 
     def begin(self) -> RunDirectory:
         """Makes the directory, marked as running; a run that is replaced is set aside."""
-        self._check_free()
+        self._hold_lock()
+        self._check_free()  # again: another process may have come in between
         place = self.directory.path
         before = [place / "run.json", place / "config.yaml"] if self.resume and self.directory.is_run else []
         self._before = {file: file.read_text(encoding="utf-8") for file in before}
-        try:
-            if self.directory.is_run:
-                with lock(place / ".lock", timeout_s=0):
-                    pass
-            self._begun = True
-            self._make_room()
-            self._held.enter_context(lock(place / ".lock", timeout_s=0))
-        except LockedError as error:
-            raise RunError(f"{self._path}: another process is training this run. Wait for it.") from error
+        self._make_room()
         self.record = {
             "format_version": FORMAT_VERSION,
             "status": "running",
@@ -110,6 +105,14 @@ class NewRun:
         write_text(self.directory.path / "config.yaml", to_yaml(self.config))
         self._write_log_to(self.directory.log)
         return self.directory
+
+    def point_of_no_return(self) -> None:
+        """Says that files of a run that is resumed are replaced from here on.
+
+        What fails before leaves the run as it was; what fails later leaves it marked as failed, to be gone on
+        with once more. For a run that is not resumed this changes nothing.
+        """
+        self._before = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -162,7 +165,8 @@ class NewRun:
                 return
             if not path.is_dir():
                 raise RunError(f"{path} is a file. Choose another -o.")
-            if not any(path.iterdir()):
+            # A process that was killed before it wrote anything may have left the lock.
+            if all(file.name == ".lock" for file in path.iterdir()):
                 return
             is_run = self.directory.is_run
         except OSError as error:
@@ -182,18 +186,37 @@ class NewRun:
         if aside.path.exists() and not aside.is_run:
             raise RunError(f"{aside.path} is in the way of replacing {path}. Move it, or choose another -o.")
 
+    def _hold_lock(self) -> None:
+        """Keeps other processes away until the run ends; the lock does not move when the directory does."""
+        place = self.directory.path
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._cannot_be_made(error) from error
+        # Where nothing can be written beside the directory, it cannot be moved either.
+        beside = os.access(place.parent, os.W_OK)
+        path = place.with_name(f".{place.name}.lock") if beside else place / ".lock"
+        try:
+            self._held.enter_context(lock(path, timeout_s=0))
+        except LockedError as error:
+            raise RunError(f"{self._path}: another process is training this run. Wait for it.") from error
+
     def _make_room(self) -> None:
         place, aside = self.directory.path, self.directory.set_aside
         try:
-            if place.exists() and any(place.iterdir()) and not self.resume:
+            if self.directory.is_run and not self.resume:
                 # A killed run may have left one aside: that one is the finished one, so it stays.
                 if aside.exists():
                     shutil.rmtree(place)
                 else:
                     place.rename(aside)
-            place.mkdir(parents=True, exist_ok=True)
+            self._begun = True
+            place.mkdir(exist_ok=True)
         except OSError as error:
-            raise RunError(f"{self._path} cannot be made ({error.strerror}). Choose another -o.") from error
+            raise self._cannot_be_made(error) from error
+
+    def _cannot_be_made(self, error: OSError) -> RunError:
+        return RunError(f"{self._path} cannot be made ({error.strerror}). Choose another -o.")
 
     def _write_record(self, status: Status) -> None:
         total = round(time.time() - self._start, 1)

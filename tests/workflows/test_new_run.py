@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from elmo_cli.config import RunConfig, load_config
 from elmo_cli.errors import DataError, RunError
+from elmo_cli.workflows import new_run
 from elmo_cli.workflows.new_run import NewRun
 
 logger = logging.getLogger("elmo_cli.somewhere")
@@ -89,7 +91,8 @@ def test_a_run_is_replaced_only_with_force(tmp_path: Path) -> None:
         make(path)
     make(path, force=True, content="new")
     assert (path / "content").read_text() == "new"
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".run.lock", "run"]
+    assert {file.name for file in path.iterdir()} == {"config.yaml", "content", "log.txt", "run.json"}
 
 
 def test_an_empty_directory_is_free(tmp_path: Path) -> None:
@@ -154,3 +157,91 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match=r"Choose another -o"):
         make(tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_the_loser_of_a_race_touches_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    path, really = tmp_path / "run", new_run.lock
+    with ExitStack() as rivals:
+
+        def rival_is_faster(*arguments: Any, **named: Any) -> Any:
+            monkeypatch.setattr(new_run, "lock", really)
+            rival = rivals.enter_context(NewRun(path, RunConfig(), force=force))
+            (rival.begin().path / "content").write_text("the rival's")
+            return really(*arguments, **named)
+
+        monkeypatch.setattr(new_run, "lock", rival_is_faster)
+        with pytest.raises(RunError, match="another process is training this run"):
+            make(path, force=force)
+        assert record(path)["status"] == "running"
+        assert (path / "content").read_text() == "the rival's"
+    assert record(path)["status"] == "complete"
+
+
+def test_the_lock_is_held_while_the_old_run_waits_beside(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    make(path)
+    with NewRun(path, RunConfig(), force=True) as run:
+        run.begin()
+        for flags in ({"force": True}, {"resume": True}):
+            with pytest.raises(RunError, match="another process"), NewRun(path, RunConfig(), **flags) as late:
+                late.begin()
+        assert record(path)["status"] == "running"
+    assert record(path)["status"] == "complete"
+
+
+def test_a_directory_with_nothing_but_a_lock_is_free(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").write_bytes(b"")
+    make(tmp_path / "run")
+    assert record(tmp_path / "run")["status"] == "complete"
+    assert not (tmp_path / "run.replaced").exists()
+
+
+def test_where_nothing_can_be_written_beside_it_an_empty_directory_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    (tmp_path / "run").mkdir()
+    make(tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert record(tmp_path / "run")["status"] == "complete"
+
+
+def test_a_run_that_cannot_be_moved_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    make(tmp_path / "run")
+    monkeypatch.setattr(Path, "rename", denied)
+    with pytest.raises(RunError, match="Permission denied"):
+        make(tmp_path / "run", force=True)
+    assert record(tmp_path / "run")["status"] == "complete"
+
+
+def resume(path: Path, *, rewrite: bool) -> None:
+    with NewRun(path, RunConfig(seed=7), resume=True) as run:
+        run.begin()
+        if rewrite:
+            run.point_of_no_return()
+            (path / "content").write_text("new")
+        raise DataError("broken")
+
+
+def test_a_resumption_that_fails_early_leaves_the_run_as_it_was(tmp_path: Path) -> None:
+    make(tmp_path / "run")
+    before = record(tmp_path / "run")
+    with pytest.raises(DataError):
+        resume(tmp_path / "run", rewrite=False)
+    assert record(tmp_path / "run") == before
+    assert load_config(tmp_path / "run" / "config.yaml") == RunConfig()
+
+
+def test_a_resumption_that_fails_with_files_replaced_is_marked(tmp_path: Path) -> None:
+    make(tmp_path / "run")
+    with pytest.raises(DataError):
+        resume(tmp_path / "run", rewrite=True)
+    assert (record(tmp_path / "run")["status"], record(tmp_path / "run")["seed"]) == ("failed", 7)
+    assert load_config(tmp_path / "run" / "config.yaml").seed == 7
