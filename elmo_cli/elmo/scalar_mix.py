@@ -62,10 +62,14 @@ class ScalarMix(keras.layers.Layer):
         """Mixes the layers; see the class."""
         layers = ops.cast(layers, "float32")
         # One weight per layer, broadcast over everything after the layer axis: (1, L, 1, ...)
-        shares = ops.softmax(self.w) if self.w.shape[0] > 1 else ops.ones_like(self.w)
-        weights = ops.reshape(shares, (1, -1) + (1,) * (len(layers.shape) - 2))
+        weights = ops.reshape(self.shares(), (1, -1) + (1,) * (len(layers.shape) - 2))
         # Weighted sum over the layer axis: (B, ...)
         return self.gamma * ops.sum(weights * layers, axis=1)
+
+    def shares(self) -> Any:
+        """Returns what each layer counts in the sum: float32 (L,), at least 0, together 1."""
+        # Of one layer alone nothing is learned, and Keras warns of a softmax over it.
+        return ops.softmax(self.w) if self.w.shape[0] > 1 else ops.ones_like(self.w)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of ``__init__``."""

@@ -42,6 +42,19 @@ def test_it_agrees_with_numpy(layers):
     np.testing.assert_allclose(mix(layers), expected, atol=1e-5)
 
 
+def test_shares_are_what_the_layers_count(layers):
+    mix = ScalarMix()
+    mix.build(layers.shape)
+    mix.w.assign(np.log([1.0, 2.0, 5.0]))
+    shares = keras.ops.convert_to_numpy(mix.shares())
+    assert shares.dtype == np.float32
+    np.testing.assert_allclose(shares, [0.125, 0.25, 0.625], atol=1e-6)
+    alone = ScalarMix()
+    alone.build((None, 1, 4))
+    alone.w.assign([3.0])
+    assert keras.ops.convert_to_numpy(alone.shares()).tolist() == [1.0]
+
+
 def test_the_penalty_falls_on_w_and_not_on_gamma(layers):
     mix = ScalarMix(l2=0.1)
     mix.build(layers.shape)
