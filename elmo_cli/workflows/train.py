@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from elmo_cli.classifier.saving import save
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.config import RunConfig, to_yaml
 from elmo_cli.elmo.embedder import load_embedder
+from elmo_cli.elmo.scalar_mix import ScalarMix
 from elmo_cli.elmo.source import resolve
 from elmo_cli.evaluation.metrics import evaluate
 from elmo_cli.evaluation.report import Report
@@ -71,44 +73,42 @@ def train(run: NewRun, tables: TrainingTables) -> TrainResult:
     config = run.config
     logger.info("Working on %s", use_device(config.training.device))
     make_deterministic(config.seed)
-    with run.stage("embedding"):
+    with run.stage("loading"):
         classifier = _assemble(config, tables)
     directory = run.begin()
     _describe(run, classifier, tables)
-    write_text(directory.path / "preprocessor.json", tables.preprocessor.to_json())
 
-    held_out = {"valid": tables.valid} | ({"test": tables.test} if tables.test else {})
     with run.stage("embedding"):
         vectors = _encode(classifier, tables.train, config)
-        encoded = {name: _encode(classifier, table, config) for name, table in held_out.items()}
+        valid_vectors = _encode(classifier, tables.valid, config)
     with run.stage("training"):
         classifier.classifier.adapt(vectors)
         history = fit(
             classifier.classifier,
             _arrays(vectors, tables.train),
-            _arrays(encoded["valid"], tables.valid),
+            _arrays(valid_vectors, tables.valid),
             config.training,
             seed=config.seed,
             checkpoints=Checkpoints(
                 directory.checkpoints, identity=_identity(run, tables), resume=run.resume
             ),
         )
+    del vectors  # the largest thing in memory
+    run.point_of_no_return()
+    write_text(directory.path / "preprocessor.json", tables.preprocessor.to_json())
     save(classifier, directory.model)
     write_text(directory.path / "history.csv", history.to_csv())
-    mix = classifier.classifier.mix
     run.record |= {
         "best_epoch": history.best_epoch,
         "epochs": len(history.epochs),
-        "layer_mix": {
-            "weights": _softmax(keras.ops.convert_to_numpy(mix.w)),
-            "gamma": round(float(mix.gamma), 6),
-        },
+        "layer_mix": _layer_mix(classifier.classifier.mix),
     }
-    with run.stage("evaluating"):
-        reports = {
-            name: _evaluate(classifier, directory, name, table, encoded[name], tables)
-            for name, table in held_out.items()
-        }
+
+    reports = {"valid": _evaluate(classifier, run, "valid", tables.valid, valid_vectors, tables)}
+    if tables.test:
+        with run.stage("embedding"):
+            test_vectors = _encode(classifier, tables.test, config)
+        reports["test"] = _evaluate(classifier, run, "test", tables.test, test_vectors, tables)
     if history.interrupted:
         run.status = "interrupted"
     card = model_card(config, tables.preprocessor, run.record, reports)
@@ -187,10 +187,13 @@ def _identity(run: NewRun, tables: TrainingTables) -> str:
     return to_yaml(decides) + "\n".join(facts)
 
 
-def _softmax(values: NDArray[np.float32]) -> list[float]:
-    """Returns what the layers count, rounded; float (L,) that sum to 1."""
-    powers = np.exp(values - values.max())
-    return [round(float(weight), 6) for weight in powers / powers.sum()]
+def _layer_mix(mix: ScalarMix) -> dict[str, Any]:
+    """Returns what the layers count, and their scale; says so where they were learned."""
+    shares = [round(float(share), 6) for share in keras.ops.convert_to_numpy(mix.shares())]
+    gamma = round(float(mix.gamma), 6)
+    if mix.trainable:
+        logger.info("layer mix: %s, gamma %.2f", " ".join(f"{share:.2f}" for share in shares), gamma)
+    return {"weights": shares, "gamma": gamma}
 
 
 def _encode(classifier: TextClassifier, table: LabelledTable, config: RunConfig) -> NDArray[np.float32]:
@@ -200,12 +203,14 @@ def _encode(classifier: TextClassifier, table: LabelledTable, config: RunConfig)
 def _arrays(vectors: NDArray[np.float32], table: LabelledTable) -> LabelledArrays:
     """Leaves out rows whose label training never saw: they have no target."""
     known = table.targets >= 0
+    if known.all():
+        return LabelledArrays(vectors, table.targets)  # picking rows would copy them
     return LabelledArrays(vectors[known], table.targets[known])
 
 
 def _evaluate(
     classifier: TextClassifier,
-    run: RunDirectory,
+    run: NewRun,
     name: str,
     table: LabelledTable,
     vectors: NDArray[np.float32],
@@ -213,10 +218,11 @@ def _evaluate(
 ) -> Report:
     """Scores a table and writes report, picture and the table with predictions."""
     labels = tables.preprocessor.label_set
-    probabilities = classifier.probabilities(vectors)
-    report = evaluate(probabilities, table.targets, label_names=labels.names, true_labels=table.labels)
-    write_report(run, report, metrics_name=name, plot_name=name)
-    with TableWriter(run.predictions / f"{name}.csv", TableFormat("csv", ",")) as writer:
-        writer.write(PredictionColumns().add(table.rows, probabilities, labels))
+    with run.stage("evaluating"):
+        probabilities = classifier.probabilities(vectors)
+        report = evaluate(probabilities, table.targets, label_names=labels.names, true_labels=table.labels)
+        write_report(run.directory, report, metrics_name=name, plot_name=name)
+        with TableWriter(run.directory.predictions / f"{name}.csv", TableFormat("csv", ",")) as writer:
+            writer.write(PredictionColumns().add(table.rows, probabilities, labels))
     logger.info("%s: accuracy %.4f, macro F1 %.4f", name, report.accuracy, report.macro_f1)
     return report

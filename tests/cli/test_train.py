@@ -26,7 +26,6 @@ def test_a_run_holds_everything_that_is_promised(tiny: Path) -> None:
     run = tiny / "run"
     files = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert files == {
-        ".lock",
         "MODEL_CARD.md",
         "checkpoints/last_and_best.npz",
         "config.yaml",
@@ -52,7 +51,7 @@ def test_a_run_holds_everything_that_is_promised(tiny: Path) -> None:
     assert list(record["data"]["sha256"]) == [str(tiny / "train.csv"), str(tiny / "test.csv")]
     assert record["data"]["rows"] == {"train": 38, "valid": 4, "test": 10}
     assert len(record["elmo"]["fingerprint"]) == 64
-    assert {"reading", "embedding", "training", "evaluating", "total"} == set(record["seconds"])
+    assert {"reading", "loading", "embedding", "training", "evaluating", "total"} == set(record["seconds"])
     assert 1 <= record["best_epoch"] <= record["epochs"] <= 4
     assert sum(record["layer_mix"]["weights"]) == pytest.approx(1, abs=1e-4)
     assert set(json.loads((run / "metrics.json").read_text())) == {"valid", "test"}
@@ -122,6 +121,7 @@ def test_messages_say_what_was_found_and_what_is_trained(tiny: Path, tmp_path: P
         "ELMo variables",
         "parameters are trained",
         "epoch 1 of 2",
+        "layer mix: 0.",
         "valid: accuracy",
         "next: elmo-predict",
     ):
@@ -345,7 +345,7 @@ def test_an_existing_run_is_refused(tiny: Path, run: Path) -> None:
 
 def test_a_run_that_is_being_trained_is_let_alone(tiny: Path, run: Path) -> None:
     before = contents(run)
-    with lock(run / ".lock"):
+    with lock(run.with_name(".run.lock")):
         for flag in ("--force", "--resume"):
             result = train(tiny, run, flag)
             assert result.exit_code == 2
@@ -378,6 +378,20 @@ def test_resume_refuses_other_settings_and_leaves_the_run_as_it_was(tiny: Path, 
     assert {name: (run / name).read_bytes() for name in before} == before
 
 
+def test_a_resumption_that_fails_while_it_writes_is_marked_and_can_go_on(
+    tiny: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = ("--test", tiny / "test.csv", "--epochs", "6", "--batch-size", "8", "--learning-rate", "0.02")
+    with monkeypatch.context() as broken:
+        broken.setattr("elmo_cli.workflows.train.write_report", fails_with(RuntimeError("broken")))
+        assert train(tiny, run, "--resume", *more).exit_code == 1
+    assert json.loads((run / "run.json").read_text())["status"] == "failed"
+    assert load_config(run / "config.yaml").training.epochs == 6
+    result = train(tiny, run, "--resume", *more)
+    assert result.exit_code == 0, result.output
+    assert json.loads((run / "run.json").read_text())["status"] == "complete"
+
+
 def test_resume_without_a_run_begins_one(tiny: Path, tmp_path: Path) -> None:
     result = train(tiny, tmp_path / "new", "--resume")
     assert result.exit_code == 0, result.output
@@ -393,7 +407,7 @@ def test_force_replaces_a_run(tiny: Path, run: Path) -> None:
     result = train(tiny, run, "--force", "--seed", "5")
     assert result.exit_code == 0, result.output
     assert json.loads((run / "run.json").read_text())["seed"] == 5
-    assert [path.name for path in run.parent.iterdir()] == ["run"]
+    assert sorted(path.name for path in run.parent.iterdir()) == [".run.lock", "run"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt()])
@@ -405,7 +419,7 @@ def test_a_failed_replacement_leaves_the_run_as_it_was(
     result = train(tiny, run, "--force")
     assert result.exit_code == (1 if isinstance(error, Exception) else 130)
     assert contents(run) == before
-    assert [path.name for path in run.parent.iterdir()] == ["run"]
+    assert sorted(path.name for path in run.parent.iterdir()) == [".run.lock", "run"]
 
 
 @pytest.mark.parametrize("force", [[], ["--force"]])
@@ -455,7 +469,7 @@ def test_a_failed_run_cannot_be_used(tiny: Path, tmp_path: Path, monkeypatch: py
     assert "Traceback" not in (tmp_path / "run" / "log.txt").read_text()
     result = invoke("predict", tmp_path / "run", "a rainy day")
     assert result.exit_code == 2
-    assert "training failed. Train it again" in result.stderr
+    assert "training failed. Go on with" in result.stderr
 
 
 def test_ctrl_c_before_the_first_epoch_ends_with_130(

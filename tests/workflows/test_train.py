@@ -1,17 +1,21 @@
 """Training from Python."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from elmo_cli.config import ClassifierConfig, DataConfig, ElmoConfig, RunConfig, TrainingConfig
+from elmo_cli.text.preprocessor import Examples
+from elmo_cli.text.sentences import cut
 from elmo_cli.workflows.evaluate import evaluate_run
 from elmo_cli.workflows.new_run import NewRun
 from elmo_cli.workflows.predict import Predictor
-from elmo_cli.workflows.train import _absolute, train
-from elmo_cli.workflows.training_tables import read_labelled_table, read_training_tables
+from elmo_cli.workflows.train import _absolute, _arrays, train
+from elmo_cli.workflows.training_tables import LabelledTable, read_labelled_table, read_training_tables
 
 
 def test_train_then_evaluate(tiny: Path, tmp_path: Path) -> None:
@@ -36,6 +40,14 @@ def test_train_then_evaluate(tiny: Path, tmp_path: Path) -> None:
     history = (tmp_path / "run" / "history.csv").read_text().splitlines()
     assert len(history) == 4
     assert float(history[best].split(",")[3]) == pytest.approx(result.reports["valid"].log_loss, abs=1e-4)
+
+
+def test_rows_are_copied_only_where_some_are_left_out() -> None:
+    vectors = np.zeros((3, 2, 4), np.float32)
+    table = LabelledTable(pd.DataFrame(), Examples(cut([], 1), None), [], np.array([0, 1, 0], np.int32))
+    assert _arrays(vectors, table).inputs is vectors
+    some = _arrays(vectors, replace(table, targets=np.array([0, -1, 0], np.int32)))
+    assert (some.inputs.shape, some.targets.tolist()) == ((2, 2, 4), [0, 0])
 
 
 def test_handles_mean_the_same_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
