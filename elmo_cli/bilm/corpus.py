@@ -1,9 +1,10 @@
 """Text files with one tokenised sentence a line → sentences and the words a model predicts."""
 
 import gzip
+import itertools
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,21 @@ def read_sentences(path: Path) -> Iterator[list[str]]:
         raise DataError(f"{path}: cannot be read ({error}).") from error
 
 
+def count_words(paths: Iterable[Path]) -> tuple[Counter[str], tuple[int, ...]]:
+    """Counts the words of files as `read_sentences` reads them.
+
+    Returns:
+        How often each word occurs in all of them, and the number of tokens in each file.
+    """
+    counts: Counter[str] = Counter()
+    totals = [0]
+    for path in paths:
+        for tokens in read_sentences(path):
+            counts.update(tokens)
+        totals.append(counts.total())
+    return counts, tuple(after - before for before, after in itertools.pairwise(totals))
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The words a language model predicts, lower-cased, the most frequent first.
@@ -53,20 +69,16 @@ class Vocabulary:
         object.__setattr__(self, "_ids", {word: i for i, word in enumerate(self.words)})
 
     @classmethod
-    def build(cls, paths: Iterable[Path], size: int) -> "Vocabulary":
-        """Counts the words of the files and keeps the most frequent.
+    def build(cls, counts: Mapping[str, int], size: int) -> "Vocabulary":
+        """Keeps the most frequent words.
 
         Args:
-            paths: Files as `read_sentences` reads them.
+            counts: How often each word occurs; see `count_words`.
             size: Most words, the three special ones included.
 
         Raises:
-            DataError: If the files hold no token.
+            DataError: If there are no words.
         """
-        counts: Counter[str] = Counter()
-        for path in paths:
-            for tokens in read_sentences(path):
-                counts.update(tokens)
         lower: Counter[str] = Counter()
         for word, count in counts.items():
             lower[word.lower()] += count

@@ -1,9 +1,11 @@
 """Training on an endless stream of batches until a budget of time or tokens is spent."""
 
+import contextlib
+import json
 import logging
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -201,14 +203,33 @@ def _seconds_left(progress: Progress, budget: Budget) -> float:
     return progress.seconds * (1.0 - spent) / spent if spent > 0 else 0.0
 
 
-def save_checkpoint(path: Path, variables: list[keras.Variable]) -> None:
-    """Writes the values of variables, in order, to an .npz file, whole or not at all."""
+def save_checkpoint(path: Path, variables: list[keras.Variable], facts: dict[str, Any]) -> None:
+    """Writes the values of variables, in order, and facts to one .npz file, whole or not at all.
+
+    Args:
+        path: The .npz file.
+        variables: What `load_checkpoint` brings back.
+        facts: What `read_facts` brings back, such as how far the training is; JSON can hold it.
+
+    Raises:
+        RunError: If the file cannot be written.
+    """
+    values = {f"v{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
     with atomic_write(path, "wb") as file:
-        np.savez(file, **{f"v{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)})
+        np.savez(file, facts=np.asarray(json.dumps(facts)), **values)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Reads the facts that `save_checkpoint` wrote; raises RunError if the file has none."""
+    with _open_checkpoint(path) as saved:
+        facts = json.loads(str(saved["facts"])) if "facts" in saved.files else None
+    if not isinstance(facts, dict):
+        raise RunError(f"{path}: a checkpoint of another version of elmo-cli. Start anew with another -o.")
+    return facts
 
 
 def load_checkpoint(path: Path, variables: list[keras.Variable]) -> None:
-    """Reads back what `save_checkpoint` wrote.
+    """Reads back the variables that `save_checkpoint` wrote.
 
     Args:
         path: The .npz file.
@@ -217,13 +238,20 @@ def load_checkpoint(path: Path, variables: list[keras.Variable]) -> None:
     Raises:
         RunError: If the file cannot be read or holds other variables.
     """
-    try:
-        with open(path, "rb") as file, np.load(file) as saved:
-            values = [saved[name] for name in saved.files]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path}: not a readable checkpoint ({error}).") from error
+    with _open_checkpoint(path) as saved:
+        values = [saved[name] for name in saved.files if name != "facts"]
     shapes = [tuple(variable.shape) for variable in variables]
     if [value.shape for value in values] != shapes:
         raise RunError(f"{path}: the checkpoint is of another model. Go on with the settings it began with.")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+@contextlib.contextmanager
+def _open_checkpoint(path: Path) -> Iterator[Any]:
+    """Opens an .npz file; raises RunError when that, or reading from it, fails."""
+    try:
+        with open(path, "rb") as file, np.load(file) as saved:
+            yield saved
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: not a readable checkpoint ({error}).") from error

@@ -17,6 +17,7 @@ from elmo_cli.training.stream import (
     fit_stream,
     load_checkpoint,
     make_step,
+    read_facts,
     save_checkpoint,
 )
 
@@ -194,12 +195,13 @@ def test_a_checkpoint_comes_back_to_the_last_bit(tmp_path: Path) -> None:
     step, variables = trained(0)
     for batch in batches[:2]:
         step(batch)
-    save_checkpoint(tmp_path / "state.npz", variables)
+    save_checkpoint(tmp_path / "state.npz", variables, {"steps": 2})
     for batch in batches[2:]:
         step(batch)
 
     step, again = trained(0)
     load_checkpoint(tmp_path / "state.npz", again)
+    assert read_facts(tmp_path / "state.npz") == {"steps": 2}
     for batch in batches[2:]:
         step(batch)
     for one, other in zip(variables, again, strict=True):
@@ -209,7 +211,7 @@ def test_a_checkpoint_comes_back_to_the_last_bit(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_model_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state.npz"
     variables = [keras.Variable(np.zeros(3, np.float32)), keras.Variable(1.0)]
-    save_checkpoint(path, variables)
+    save_checkpoint(path, variables, {})
     for others in (variables[:1], [*variables, variables[0]], [keras.Variable(np.zeros(2)), variables[1]]):
         with pytest.raises(RunError, match=r"state\.npz: the checkpoint is of another model"):
             load_checkpoint(path, others)
@@ -218,3 +220,8 @@ def test_a_checkpoint_of_another_model_or_a_damaged_one_is_refused(tmp_path: Pat
         load_checkpoint(path, variables)
     with pytest.raises(RunError, match="not a readable checkpoint"):
         load_checkpoint(tmp_path / "absent.npz", variables)
+    with pytest.raises(RunError, match="not a readable checkpoint"):
+        read_facts(path)
+    np.savez(path, v0=np.zeros(3))
+    with pytest.raises(RunError, match=r"state\.npz: a checkpoint of another version"):
+        read_facts(path)

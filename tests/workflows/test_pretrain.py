@@ -1,7 +1,8 @@
 """elmo-pretrain's workflow on a few hundred sentences."""
 
-import json
+import errno
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,14 @@ import tensorflow as tf
 from elmo_cli.bilm.characters import sentence_characters
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions
+from elmo_cli.bilm.sizes import SIZES
 from elmo_cli.bilm.weights import read_weights
 from elmo_cli.errors import ConfigError, DataError, RunError, SourceError
+from elmo_cli.files import lock
+from elmo_cli.training.stream import read_facts, save_checkpoint
 from elmo_cli.workflows import pretrain as workflow
-from elmo_cli.workflows.pretrain import SIZES, PretrainConfig, pretrain
+from elmo_cli.workflows import pretrain_checkpoint
+from elmo_cli.workflows.pretrain import PretrainConfig, pretrain
 
 
 def sentences(seed: int, number: int) -> str:
@@ -86,13 +91,17 @@ def test_what_is_written_is_an_elmo(trained) -> None:
     assert set(words) > {"the", "isn't", "farmer"}
 
 
-def test_the_card_says_what_it_is(trained) -> None:
+def test_the_card_says_what_it_is(trained, texts: Path) -> None:
     output, result = trained
+    num_tokens = len((texts / "train.txt").read_text().split())
+    num_bytes = (output / "weights.hdf5").stat().st_size
     card = (output / "MODEL_CARD.md").read_text()
     for part in (
         "2 x LSTM 128, projection 32",
         "3 x 64",
-        "- train.txt",
+        "## Sources and licences",
+        f"- train.txt: {num_tokens:,} tokens",
+        f"{num_bytes:,} bytes (",
         "held_out.txt",
         f"{result.forward:.1f} forward, {result.backward:.1f} backward",
         "float32, 13",
@@ -123,7 +132,7 @@ def test_an_interrupted_run_goes_on_with_the_next_batch_and_ends_the_same(
         pretrain(config)
     monkeypatch.undo()
     assert "go on with --resume" in caplog.text
-    state = json.loads((output / "checkpoint" / "state.json").read_text())
+    state = read_facts(output / "checkpoint" / "state.npz")
     assert state["progress"]["steps"] == 15
     assert (output / "weights.hdf5").is_file()
     assert not (output / "MODEL_CARD.md").exists()
@@ -138,17 +147,94 @@ def test_an_interrupted_run_goes_on_with_the_next_batch_and_ends_the_same(
 def test_a_finished_run_can_be_given_more_time(trained, texts: Path) -> None:
     output, before = trained
     result = pretrain(config_for(texts, output, max_tokens=15_000), resume=True)
-    state = json.loads((output / "checkpoint" / "state.json").read_text())
+    state = read_facts(output / "checkpoint" / "state.npz")
     assert 15_000 <= state["progress"]["tokens"] < 15_800
     assert state["place"]["passes"] >= 2
     assert result.forward < before.forward * 1.2
 
 
-def test_checkpoints_of_the_first_version_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "state.json"
-    path.write_text('{"progress": {"steps": 7, "tokens": 100, "seconds": 3.5}}')
-    progress, place = workflow._read_state(path)
-    assert (progress.steps, place.passes, place.batches, place.doubled_from) == (7, 0, 0, None)
+def test_a_checkpoint_is_one_file_that_is_moved_in_one_step(trained) -> None:
+    names = {path.name for path in (trained[0] / "checkpoint").iterdir()}
+    assert names == {"state.npz", "vocab.txt", "lock"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 14}, "--seed: it was 13, it is 14"),
+        ({"batch_tokens": 400}, "--batch-tokens: it was 200, it is 400"),
+        ({"size": "mini"}, "--size: it was "),
+        ({"precision": "bfloat16"}, "--precision: it was float32, it is mixed_bfloat16"),
+        ({"corpus": ("held_out.txt",)}, r"text file 1: it was train\.txt, \d+ bytes.*it is held_out\.txt"),
+        ({"corpus": ("train.txt", "held_out.txt")}, "number of text files: it was 1, it is 2"),
+    ],
+)
+def test_another_text_or_other_settings_do_not_go_on(trained, texts: Path, changes, message: str) -> None:
+    before = (trained[0] / "checkpoint" / "state.npz").read_bytes()
+    if "corpus" in changes:
+        changes = {"corpus": tuple(texts / name for name in changes["corpus"])}
+    with pytest.raises(RunError, match=message):
+        pretrain(config_for(texts, trained[0], **changes), resume=True)
+    assert (trained[0] / "checkpoint" / "state.npz").read_bytes() == before
+
+
+def test_a_text_with_other_content_does_not_go_on(trained, texts: Path, tmp_path: Path) -> None:
+    text = (texts / "train.txt").read_text()
+    (tmp_path / "train.txt").write_text(text[::-1])
+    with pytest.raises(RunError, match=r"text file 1: .*SHA-256"):
+        pretrain(config_for(texts, trained[0], corpus=(tmp_path / "train.txt",)), resume=True)
+
+
+def test_large_texts_are_known_by_name_and_size(trained, texts: Path, monkeypatch) -> None:
+    monkeypatch.setattr(pretrain_checkpoint, "_MOST_BYTES_HASHED", 100)
+    size = (texts / "train.txt").stat().st_size
+    identity = pretrain_checkpoint.identity_of(config_for(texts, trained[0]), SIZES["tiny"], "float32")
+    assert identity["text file 1"] == f"train.txt, {size} bytes"
+
+
+def test_two_processes_do_not_train_into_one_directory(trained, texts: Path, tmp_path: Path) -> None:
+    with lock(trained[0] / "checkpoint" / "lock"), pytest.raises(RunError, match="another process trains"):
+        pretrain(config_for(texts, trained[0]), resume=True)
+    with (
+        lock(tmp_path / "elmo" / "checkpoint" / "lock"),
+        pytest.raises(RunError, match="another process trains there"),
+    ):
+        pretrain(config_for(texts, tmp_path / "elmo"))
+
+
+def test_a_training_killed_before_its_first_checkpoint_can_begin_anew(texts: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    for name in ("lock", "vocab.txt", ".tmp-1-state.npz"):
+        (checkpoint / name).write_text("old")
+    pretrain(config_for(texts, tmp_path, max_tokens=300))
+    assert "farmer" in (tmp_path / "vocab.txt").read_text()
+
+
+def test_a_checkpoint_that_is_no_such_thing_is_refused(texts: Path, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint" / "state.npz"
+    path.parent.mkdir()
+    config = config_for(texts, tmp_path)
+    for facts, message in (
+        ({"format": 1}, r"another version of elmo-cli \(format 1, expected 2\)"),
+        ({"format": 2, "place": {}}, "not the state of a pre-training"),
+    ):
+        save_checkpoint(path, [], facts)
+        with pytest.raises(RunError, match=message):
+            pretrain(config, resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_an_output_that_may_not_be_read_is_said(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resume: bool
+) -> None:
+    def denied(self: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    config = config_for(texts, tmp_path / "elmo")
+    monkeypatch.setattr(Path, "is_file", denied)
+    with pytest.raises(RunError, match=r"elmo cannot be read: Permission denied\. Choose another -o"):
+        pretrain(config, resume=resume)
 
 
 def test_an_existing_directory_is_refused_and_left_alone(texts: Path, tmp_path: Path) -> None:
@@ -163,11 +249,6 @@ def test_an_existing_directory_is_refused_and_left_alone(texts: Path, tmp_path: 
 def test_there_must_be_something_to_resume(texts: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no checkpoint.*--resume"):
         pretrain(config_for(texts, tmp_path / "elmo"), resume=True)
-
-
-def test_a_checkpoint_of_another_size_is_refused(trained, texts: Path) -> None:
-    with pytest.raises(RunError, match="of another model"):
-        pretrain(config_for(texts, trained[0], size="mini"), resume=True)
 
 
 @pytest.mark.parametrize("content", ["", "\n  \n\n"])
@@ -200,11 +281,13 @@ def test_without_held_out_text_it_is_said_what_is_measured(
     texts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = config_for(texts, tmp_path / "elmo", held_out=None, max_tokens=400, precision="bfloat16")
+    config = replace(config, licence="My own small talk, CC0.")
     pretrain(config)
     assert "No --held-out text" in caplog.text
     card = (tmp_path / "elmo" / "MODEL_CARD.md").read_text()
     assert "sentences of the training text" in card
     assert "mixed_bfloat16" in card
+    assert card.endswith("tokens\n\nMy own small talk, CC0.\n")
 
 
 def test_sizes_keep_their_promise() -> None:
