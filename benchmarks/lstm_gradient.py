@@ -16,10 +16,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from elmo_cli.bilm.corpus import NegativeSampler
 from elmo_cli.bilm.language_model import LanguageModel
+from elmo_cli.bilm.negatives import NegativeSampler
 from elmo_cli.bilm.network import BiLM
-from elmo_cli.workflows.pretrain import SIZES
+from elmo_cli.bilm.sizes import SIZES
 
 VOCABULARY = 30_000
 
@@ -33,7 +33,7 @@ def random_batch(sentences: int, tokens: int) -> dict[str, tf.Tensor]:
         "character_ids": rng.integers(0, 256, (distinct, 24)),
         "index": rng.integers(2, distinct, (sentences, tokens + 2)),
         "targets": rng.integers(0, VOCABULARY, (sentences, tokens + 2)),
-        "negatives": sampler.draw(),
+        "negatives": sampler.draw(0),
     }
     return {key: tf.constant(value, tf.int32) for key, value in batch.items()} | {
         "log_expected": tf.constant(sampler.log_expected)
