@@ -8,6 +8,7 @@ import numpy as np
 from elmo_cli.evaluation.confused_pairs import confused_pairs
 from elmo_cli.evaluation.html_page import Cell, page, picture, table, text
 from elmo_cli.evaluation.report import Report
+from elmo_cli.evaluation.text_table import decimal
 from elmo_cli.files import write_text
 
 MAX_PAIRS = 20
@@ -61,7 +62,7 @@ def _overview(reports: Mapping[str, Report]) -> str:
     rows: list[list[str | Cell]] = []
     for name, report in reports.items():
         scores = (report.accuracy, report.macro_f1, report.weighted_f1, report.log_loss)
-        rows.append([name, Cell(f"{report.num_rows:,}"), *(Cell(f"{score:.4f}") for score in scores)])
+        rows.append([name, Cell(f"{report.num_rows:,}"), *(Cell(decimal(score)) for score in scores)])
     return table("Scores", head, rows)
 
 
@@ -106,7 +107,7 @@ def _tiles(report: Report) -> str:
         ("log loss", report.log_loss, f"{loss}; lower is better"),
     ]
     cells = [
-        f'<div><dt>{name}</dt><dd class="value">{value:.4f}</dd><dd class="soft">{why}</dd></div>'
+        f'<div><dt>{name}</dt><dd class="value">{decimal(value)}</dd><dd class="soft">{why}</dd></div>'
         for name, value, why in tiles
     ]
     return "\n".join(['<dl class="tiles">', *cells, "</dl>"])

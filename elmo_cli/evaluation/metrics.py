@@ -1,5 +1,6 @@
 """From probabilities and true labels to the numbers of a `Report`."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from elmo_cli.errors import DataError
 from elmo_cli.evaluation.report import ClassScores, Report
 from elmo_cli.evaluation.text_table import shorten
+
+logger = logging.getLogger(__name__)
 
 # A probability below this counts as this, so that one row cannot make the loss infinite; scikit-learn's
 # log_loss does the same for float32.
@@ -25,7 +28,8 @@ def evaluate(
     """Compares predicted probabilities with the truth; the most probable class is the predicted one.
 
     Rows whose label was never seen in training count as errors: in accuracy, and in F1 as classes of their
-    own with recall 0. Only the log loss leaves them out.
+    own with recall 0. Only the log loss leaves them out. When no row has a label that training saw, the
+    column may be the wrong one, so a warning shows labels of both.
 
     Args:
         probabilities: float (N, C), rows sum to 1.
@@ -38,7 +42,7 @@ def evaluate(
         The report, with the labels of training in class order followed by the unseen ones, sorted.
 
     Raises:
-        DataError: When there is no row, or none with a label that training saw.
+        DataError: When there is no row.
         ValueError: For arrays that do not fit together, or probabilities that are no numbers.
     """
     chances, truth = np.asarray(probabilities, np.float64), np.array(targets, np.int64)
@@ -52,7 +56,7 @@ def evaluate(
     unseen_rows = np.flatnonzero(~known).tolist()
     unseen = Counter([true_labels[row] for row in unseen_rows] if true_labels is not None else [])
     if not known.any():
-        raise DataError(_nothing_known(list(unseen), label_names, num_rows))
+        logger.warning(_nothing_known(list(unseen), label_names, num_rows))
     labels = (*label_names, *sorted(unseen))
     if len(set(labels)) < len(labels):
         raise ValueError("a label is given twice, or a label of training has target -1")
@@ -68,7 +72,7 @@ def evaluate(
         accuracy=float(np.trace(confusion) / num_rows),
         macro_f1=float(f1[present].mean()),
         weighted_f1=float(f1 @ support / num_rows),
-        log_loss=log_loss(chances[known], truth[known]),
+        log_loss=log_loss(chances[known], truth[known]) if known.any() else None,
         num_rows=num_rows,
         num_unseen_label_rows=len(unseen_rows),
         unseen_labels={label: unseen[label] for label in sorted(unseen)},

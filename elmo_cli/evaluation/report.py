@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.evaluation.confused_pairs import confused_pairs
-from elmo_cli.evaluation.text_table import shorten, table, width_of
+from elmo_cli.evaluation.text_table import decimal, shorten, table, width_of
 
 MAX_MATRIX_CLASSES = 20  # more are not read as a matrix on a terminal
 MAX_PAIRS = 20
@@ -44,7 +44,7 @@ class Report:
         macro_f1: Mean F1 of the classes that occur as true or predicted label, in [0, 1].
         weighted_f1: Mean F1 of the classes, weighted by their rows, in [0, 1].
         log_loss: Mean negative log probability of the true class, in nats, over the rows whose label training
-            saw.
+            saw; None when there is no such row.
         num_rows: Number of rows, N.
         num_unseen_label_rows: How many of them have a label that training never saw.
         unseen_labels: Such labels and their numbers of rows.
@@ -56,7 +56,7 @@ class Report:
     accuracy: float
     macro_f1: float
     weighted_f1: float
-    log_loss: float
+    log_loss: float | None
     num_rows: int
     num_unseen_label_rows: int
     unseen_labels: dict[str, int]
@@ -93,7 +93,7 @@ class Report:
             ["accuracy", f"{self.accuracy:.4f}", f"{hits} of {self.num_rows} rows"],
             ["macro F1", f"{self.macro_f1:.4f}", "every class counts the same"],
             ["weighted F1", f"{self.weighted_f1:.4f}", "every row counts the same"],
-            ["log loss", f"{self.log_loss:.4f}", over],
+            ["log loss", decimal(self.log_loss), over],
         ]
         lines = table(rows, align="lrl")
         if self.num_unseen_label_rows:

@@ -51,3 +51,8 @@ def _width(character: str) -> int:
     if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def decimal(value: float | None) -> str:
+    """Returns a measure with four places; ``-`` for one that there is not."""
+    return "-" if value is None else f"{value:.4f}"

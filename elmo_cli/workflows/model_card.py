@@ -5,6 +5,7 @@ from typing import Any
 
 from elmo_cli.config import RunConfig
 from elmo_cli.evaluation.report import Report
+from elmo_cli.evaluation.text_table import decimal
 from elmo_cli.text.preprocessor import Preprocessor
 
 _MOST_CLASSES = 50
@@ -29,7 +30,7 @@ def model_card(
     more = f" and {len(names) - _MOST_CLASSES} more" if len(names) > _MOST_CLASSES else ""
     scores = [
         f"| {name} | {report.num_rows} | {report.accuracy:.4f} | {report.macro_f1:.4f} "
-        f"| {report.weighted_f1:.4f} | {report.log_loss:.4f} |"
+        f"| {report.weighted_f1:.4f} | {decimal(report.log_loss)} |"
         for name, report in reports.items()
     ]
     rows, elmo = record["data"]["rows"], record["elmo"]

@@ -121,6 +121,12 @@ def test_unseen_labels_have_a_table_of_their_own(tmp_path: Path) -> None:
     assert "1 row has a label that training never saw; it counts as an error." in one.texts["caption"]
 
 
+def test_a_table_without_log_loss_has_a_dash_in_its_place(tmp_path: Path) -> None:
+    page, _ = page_of(tmp_path, {"test": report_of([-1], [0], ["no", "yes"], ["x"])})
+    assert "test10.00000.00000.0000-" in page.texts["tr"]
+    assert "-" in page.texts["dd"]
+
+
 def test_without_mistakes_the_page_says_so(tmp_path: Path) -> None:
     page, _ = page_of(tmp_path, {"test": report_of([0, 1], [0, 1], ["no", "yes"])})
     assert "No two classes were confused: every row is right." in page.texts["p"]

@@ -113,13 +113,16 @@ def test_without_rows_there_is_nothing_to_evaluate() -> None:
         evaluate(np.zeros((0, 2), np.float32), np.zeros(0, np.int32), label_names=["a", "b"])
 
 
-def test_a_table_of_unseen_labels_only_asks_for_the_column() -> None:
-    with pytest.raises(DataError) as caught:
-        evaluate(one_hot([0, 1], 2), np.array([-1, -1]), label_names=["a", "b"], true_labels=["x", "y"])
-    assert str(caught.value) == (
+def test_a_table_of_unseen_labels_only_is_counted_and_asks_for_the_column(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    report = evaluate(one_hot([0, 1], 2), np.array([-1, -1]), label_names=["a", "b"], true_labels=["x", "y"])
+    assert (report.accuracy, report.macro_f1, report.log_loss) == (0, 0, None)
+    assert report.num_unseen_label_rows == 2
+    assert caplog.messages == [
         "None of the 2 rows has a label that training saw. Found: x, y. Training saw: a, b. "
         "Is this the right label column?"
-    )
+    ]
 
 
 @pytest.mark.parametrize(

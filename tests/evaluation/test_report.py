@@ -113,3 +113,10 @@ class 5     class 6       1            50%
     )
     text = report_of(list(range(21)), list(range(21)), names).to_text()
     assert text.endswith("\nmost confused pairs of 21 classes: none, every row is right\n")
+
+
+def test_without_a_label_that_training_saw_there_is_no_log_loss() -> None:
+    report = report_of([-1, -1], [0, 1], ["no", "yes"], ["x", "y"])
+    assert json.loads(report.to_json())["log_loss"] is None
+    line = next(line for line in report.to_text().splitlines() if line.startswith("log loss"))
+    assert line.split()[2] == "-"
