@@ -1,11 +1,14 @@
 """elmo-eval: a run and a table with labels → metrics."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from elmo_cli.cli import console, options
+
+if TYPE_CHECKING:
+    from elmo_cli.evaluation.report import Report
 
 
 @click.command(
@@ -61,9 +64,9 @@ def main(
     labelled = read_labelled_table(file, data, directory.read_preprocessor())
 
     console.start_tensorflow(device, verbose=verbose)
-    from elmo_cli.workflows.evaluate import evaluate_run, write_report
-    from elmo_cli.workflows.predict import Predictor
+    from elmo_cli.workflows.evaluate import evaluate_file
 
-    report = evaluate_run(Predictor(run, elmo=elmo), labelled)
-    click.echo(report.to_json() if as_json else report.to_text(), nl=not as_json)
-    write_report(directory, report, metrics_name=file.name, plot_name=file.stem)
+    def show(report: "Report") -> None:
+        click.echo(report.to_json() if as_json else report.to_text(), nl=not as_json)
+
+    evaluate_file(directory, labelled, file, show=show, elmo=elmo)

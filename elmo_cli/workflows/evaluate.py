@@ -1,11 +1,54 @@
 """A run and a labelled table → how right its predictions are."""
 
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
 from elmo_cli.evaluation.metrics import evaluate
 from elmo_cli.evaluation.plots import plot_confusion
 from elmo_cli.evaluation.report import Report
 from elmo_cli.workflows.predict import Predictor
 from elmo_cli.workflows.run_directory import RunDirectory
 from elmo_cli.workflows.training_tables import LabelledTable
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate_file(
+    run: RunDirectory,
+    labelled: LabelledTable,
+    file: Path,
+    *,
+    show: Callable[[Report], object],
+    elmo: str | None = None,
+) -> Report:
+    """Scores a run on a labelled table, shows the report and adds it to the run.
+
+    Neither the showing nor the writing prevents the other one, should it fail.
+
+    Args:
+        run: The run directory.
+        labelled: From `read_labelled_table`, with the run's preprocessor.
+        file: Where the table was read; only an earlier report of this very file is replaced in the run.
+        show: What shows the report to the user.
+        elmo: Where the run's ELMo is now, if it was moved.
+
+    Returns:
+        The report.
+
+    Raises:
+        RunError: If the run is damaged, or its directory cannot be written.
+        SourceError: If its ELMo is not available.
+    """
+    report = evaluate_run(Predictor(run.path, elmo=elmo), labelled)
+    try:
+        show(report)
+    finally:
+        name = run.add_evaluation(file, report.to_json_dict())
+        picture = run.plots / f"confusion_{name}.png"
+        plot_confusion(report, picture)
+        logger.info('The report is "%s" in %s; the confusion matrix is %s', name, run.metrics, picture)
+    return report
 
 
 def evaluate_run(predictor: Predictor, labelled: LabelledTable) -> Report:
@@ -17,9 +60,6 @@ def evaluate_run(predictor: Predictor, labelled: LabelledTable) -> Report:
 
     Returns:
         The report. Labels that training never saw are counted as errors.
-
-    Raises:
-        DataError: If no row has a label that training saw.
     """
     return evaluate(
         predictor.probabilities(labelled.examples),
@@ -30,7 +70,7 @@ def evaluate_run(predictor: Predictor, labelled: LabelledTable) -> Report:
 
 
 def write_report(run: RunDirectory, report: Report, *, metrics_name: str, plot_name: str) -> None:
-    """Adds a report to metrics.json of a run, and a picture of its confusion matrix to plots/.
+    """Adds a report of the training to metrics.json, and a picture of its confusion matrix to plots/.
 
     Args:
         run: The run directory.

@@ -1,5 +1,6 @@
 """What a training leaves behind: one directory, whole or plainly marked."""
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -8,11 +9,13 @@ from typing import Any, Literal
 
 from elmo_cli import __version__
 from elmo_cli.config import RunConfig, load_config
-from elmo_cli.errors import RunError
-from elmo_cli.files import write_text
+from elmo_cli.errors import ConfigError, RunError
+from elmo_cli.files import lock, write_text
 from elmo_cli.text.preprocessor import Preprocessor
 
 FORMAT_VERSION = 1
+_NAMES_OF_TRAINING = ("train", "valid", "test")
+_MAX_NAME_BYTES = 200  # of a report; the name of its picture is a little longer
 Status = Literal["running", "complete", "interrupted", "failed"]
 
 
@@ -118,21 +121,68 @@ class RunDirectory:
             raise RunError(f"{path} cannot be read ({_reason(error)}). Train the run again.") from error
         except RunError as error:
             raise RunError(f"{self.path}: {error}") from error
+        except ConfigError as error:
+            raise RunError(f"{path} is damaged: {error}") from error
 
     def read_config(self) -> RunConfig:
         """Reads config.yaml; raises ConfigError if it is damaged."""
         return load_config(self.path / "config.yaml")
 
     def write_metrics(self, name: str, report: dict[str, Any]) -> None:
-        """Adds or replaces the report of one table in metrics.json."""
-        reports: dict[str, Any] = {}
-        if self.metrics.is_file():
-            try:
-                reports = dict(json.loads(self.metrics.read_text(encoding="utf-8")))
-            except (OSError, ValueError, TypeError) as error:
-                raise RunError(f"{self.metrics} is damaged ({_reason(error)}). Delete it.") from error
-        reports[name] = report
+        """Adds or replaces the report of one table of the training in metrics.json.
+
+        The caller holds the lock of the training.
+        """
+        self._write_reports(self._read_reports() | {name: report})
+
+    def add_evaluation(self, file: Path, report: dict[str, Any]) -> str:
+        """Adds the report of a table that was evaluated later to metrics.json.
+
+        Only an earlier report of the same file is replaced. Several processes may do this at once.
+
+        Args:
+            file: The table; where it is becomes part of the report, as ``file``.
+            report: What JSON knows.
+
+        Returns:
+            The name of the report: that of the file, with a few letters added when another report has it.
+
+        Raises:
+            RunError: When metrics.json is damaged or cannot be written.
+        """
+        place = os.path.realpath(file)
+        with lock(self.path / ".metrics.lock"):
+            reports = self._read_reports()
+            name = _evaluation_name(place, reports)
+            self._write_reports(reports | {name: {**report, "file": place}})
+        return name
+
+    def _read_reports(self) -> dict[str, Any]:
+        if not self.metrics.is_file():
+            return {}
+        try:
+            return dict(json.loads(self.metrics.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError(f"{self.metrics} is damaged ({_reason(error)}). Delete it.") from error
+
+    def _write_reports(self, reports: dict[str, Any]) -> None:
         write_text(self.metrics, json.dumps(reports, indent=2, ensure_ascii=False) + "\n")
+
+
+def _evaluation_name(place: str, reports: dict[str, Any]) -> str:
+    """Returns a name for the report of a file that no other has; it also fits into a file name."""
+    path = Path(place)
+    name = path.name
+    # Two names may be one on a file system that does not tell capital letters from small ones.
+    taken = {
+        other.casefold()
+        for other, report in reports.items()
+        if not isinstance(report, dict) or report.get("file") != place
+    } | set(_NAMES_OF_TRAINING)
+    if name.casefold() in taken or len(name.encode()) > _MAX_NAME_BYTES:
+        digest = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()
+        name = f"{path.stem[:40]}-{digest[:8]}{path.suffix[:20]}"
+    return name
 
 
 def _reason(error: Exception) -> str:

@@ -27,13 +27,49 @@ def test_json_is_one_object_and_nothing_else(tiny: Path, run: Path) -> None:
 
 
 def test_the_report_and_a_picture_are_added_to_the_run(tiny: Path, run: Path) -> None:
-    (run / "plots" / "confusion_test.png").unlink()
+    before = {path.name: path.read_bytes() for path in (run / "plots").iterdir()}
     result = invoke("eval", run, tiny / "test.csv", "--json")
     metrics = json.loads((run / "metrics.json").read_text())
     assert set(metrics) == {"valid", "test", "test.csv"}
+    assert metrics["test.csv"].pop("file") == str((tiny / "test.csv").resolve())
     assert metrics["test.csv"] == json.loads(result.stdout)
     assert metrics["test.csv"]["confusion"] == metrics["test"]["confusion"]
-    assert (run / "plots" / "confusion_test.png").read_bytes().startswith(b"\x89PNG")
+    after = {path.name: path.read_bytes() for path in (run / "plots").iterdir()}
+    assert after.pop("confusion_test.csv.png").startswith(b"\x89PNG")
+    assert after == before
+
+
+def test_no_report_takes_the_place_of_another(tiny: Path, run: Path, tmp_path: Path) -> None:
+    content = (tiny / "test.csv").read_text()
+    files = [tmp_path / name for name in ("test.csv", "a/test.csv", "b/test.csv", "test", "test.jsonl")]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(content)
+    files[-1].write_text('{"text": "rain", "label": "sky"}\n')
+    before = (run / "plots" / "confusion_test.png").read_bytes()
+    for file in (*files, files[1]):
+        result = invoke("eval", run, file)
+        assert result.exit_code == 0, result.output
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert [report.get("file") for report in metrics.values()] == [None, None, *map(str, files)]
+    assert list(metrics)[2] == "test.csv"
+    assert {f"confusion_{name}.png" for name in metrics} <= {path.name for path in (run / "plots").iterdir()}
+    assert (run / "plots" / "confusion_test.png").read_bytes() == before
+
+
+def test_a_closed_stdout_leaves_the_report_in_the_run(
+    tiny: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from elmo_cli.evaluation.report import Report
+
+    def closed(report: Report, **_: object) -> str:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(Report, "to_json", closed)
+    monkeypatch.setattr("os.dup2", lambda *_: None)
+    invoke("eval", run, tiny / "test.csv", "--json")
+    assert "test.csv" in json.loads((run / "metrics.json").read_text())
+    assert (run / "plots" / "confusion_test.csv.png").is_file()
 
 
 def test_the_tables_are_for_people(tiny: Path, run: Path) -> None:
@@ -62,11 +98,14 @@ def test_unseen_labels_are_counted_not_crashed_on(run: Path, tmp_path: Path) -> 
     assert report["labels"] == ["kitchen", "sky", "animals"]
 
 
-def test_unseen_labels_alone_end_with_3(run: Path, tmp_path: Path) -> None:
+def test_unseen_labels_alone_are_counted_with_a_warning(run: Path, tmp_path: Path) -> None:
     table = write_csv(tmp_path / "t.csv", [("rain", "weather"), ("bread", "food")])
     result = invoke("eval", run, table, "--json")
-    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert (report["accuracy"], report["log_loss"], report["num_unseen_label_rows"]) == (0, None, 2)
     assert "None of the 2 rows has a label that training saw" in result.stderr
+    assert "Found: weather, food. Training saw: kitchen, sky." in result.stderr
 
 
 def test_columns_of_other_names(run: Path, tmp_path: Path) -> None:

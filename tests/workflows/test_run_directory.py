@@ -1,6 +1,7 @@
 """What is read from a run directory; damaged ones are in tests/cli/test_damaged_runs.py."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,27 @@ def test_a_file_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="is not a run directory"):
         RunDirectory(tmp_path / "file").check_usable()
+
+
+def test_evaluations_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    files = [tmp_path / f"{number}" / "new.csv" for number in range(12)]
+    with ThreadPoolExecutor(4) as threads:
+        names = list(threads.map(lambda file: run.add_evaluation(file, {"accuracy": 1}), files))
+    assert len(set(names)) == 12
+    reports = json.loads(run.metrics.read_text())
+    assert {name: reports[name]["file"] for name in names} == dict(zip(names, map(str, files), strict=True))
+
+
+@pytest.mark.parametrize("name", ["valid", "TEST", "x" * 255, "人" * 84 + ".csv"])
+def test_names_of_training_and_long_ones_are_not_taken(tmp_path: Path, name: str) -> None:
+    found = RunDirectory(tmp_path).add_evaluation(tmp_path / "data" / name, {})
+    assert found.casefold() not in ("train", "valid", "test")
+    assert len(f"confusion_{found}.png".encode()) <= 255
+
+
+def test_an_unknown_tokenizer_in_a_run_is_said_with_its_file(run: Path) -> None:
+    path = run / "preprocessor.json"
+    path.write_text(path.read_text().replace("treebank", "treeboat"))
+    with pytest.raises(RunError, match=r"preprocessor\.json is damaged: There is no tokenizer"):
+        RunDirectory(run).read_preprocessor()
