@@ -51,7 +51,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         RunError: When the directory cannot be written or the disk is full.
     """
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file() and not target.is_dir():
+    with _saying(path):
+        is_device = target.exists() and not target.is_file() and not target.is_dir()
+    if is_device:
         yield target
         return
     # Short enough for every file system, whatever the length of the name; the ending stays.
@@ -118,9 +120,24 @@ def cache_directory() -> Path:
     It is ``$ELMO_CLI_CACHE`` where that is set, else ``elmo-cli`` in the platform's place for caches:
     ``$XDG_CACHE_HOME`` or ``~/.cache``, ``~/Library/Caches`` on macOS, ``%LOCALAPPDATA%`` on Windows.
 
+    Raises:
+        RunError: When that is in a home directory and there is none, as for a user id without a name.
+
     Reference:
         XDG Base Directory Specification 0.8: a relative ``$XDG_CACHE_HOME`` is ignored.
     """
+    try:
+        return _cache_directory()
+    except RuntimeError as error:
+        chosen = os.environ.get("ELMO_CLI_CACHE")
+        which = f" (ELMO_CLI_CACHE is {chosen})" if chosen else ""
+        raise RunError(
+            f"There is no home directory to keep the cache in{which}. Set ELMO_CLI_CACHE to a directory."
+        ) from error
+
+
+def _cache_directory() -> Path:
+    """The same; raises RuntimeError as `Path.home` does."""
     if chosen := os.environ.get("ELMO_CLI_CACHE"):
         return Path(chosen).expanduser().absolute()
     if sys.platform == "win32":

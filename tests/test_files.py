@@ -109,6 +109,17 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"]
 
 
+def test_a_place_that_may_not_even_be_looked_at_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(self: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "exists", denied)
+    with pytest.raises(RunError, match=r"a\.txt cannot be written: Permission denied"):
+        files.write_text(tmp_path / "a.txt", "")
+
+
 def test_a_full_disk_is_named_and_other_failures_pass_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     with pytest.raises(RunError, match=r"a\.txt cannot be written: No space left"), files.atomic_write(path):
@@ -150,6 +161,20 @@ def test_else_it_is_where_the_platform_keeps_caches(
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
     monkeypatch.setattr(files.sys, "platform", platform)
     assert files.cache_directory() == tmp_path / expected
+
+
+def test_without_a_home_it_is_said_how_to_choose_the_cache_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("ELMO_CLI_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(RunError, match=r"no home directory.*ELMO_CLI_CACHE"):
+        files.cache_directory()
+    monkeypatch.setenv("ELMO_CLI_CACHE", "~no-such-user/cache")
+    with pytest.raises(RunError, match="~no-such-user/cache"):
+        files.cache_directory()
 
 
 def test_a_lock_is_held_by_one_and_free_afterwards(tmp_path: Path) -> None:

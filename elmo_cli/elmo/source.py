@@ -103,7 +103,7 @@ def _resolve(handle: str, offline: bool) -> ElmoSource:
         raise SourceError(f"The ELMo handle is empty.\n{FORMS.strip()}")
     if handle == "bundled" or handle.startswith("bundled:"):
         return _bundled(handle)
-    path = Path(handle).expanduser().absolute()
+    path = _expanded(handle, handle).absolute()
     if "," in handle and not path.exists():
         return _pair(handle, handle.split(","), offline)
     if "://" in handle:
@@ -144,7 +144,7 @@ def _pair(handle: str, parts: Iterable[str], offline: bool) -> ElmoSource:
             f"ELMo {handle}: with a comma, OPTIONS.json,WEIGHTS.hdf5 was expected, in this order.{FORMS}"
         )
     for part in parts:
-        path = Path(part).expanduser()
+        path = _expanded(part, handle)
         if "://" not in part and not path.is_file():
             raise SourceError(f"ELMo {handle}: there is no file {part}{_nearest(path)}.")
     return _bilm(handle, _local_file(parts[0], "json", offline), _local_file(parts[1], "hdf5", offline))
@@ -171,6 +171,14 @@ def _url(handle: str, offline: bool) -> ElmoSource:
         )
     other = urlunsplit(urlsplit(handle)._replace(path=path.removesuffix(name) + partner))
     return _pair(handle, (handle, other) if name.endswith(".json") else (other, handle), offline)
+
+
+def _expanded(part: str, handle: str) -> Path:
+    """A path of a handle, with ``~`` replaced."""
+    try:
+        return Path(part).expanduser()
+    except RuntimeError as error:
+        raise SourceError(f"ELMo {handle}: there is no home directory for the ~ in {part}.") from error
 
 
 def _checked_url(url: str) -> str:

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shutil
@@ -232,3 +233,18 @@ def test_json_and_back(allennlp, hub):
     for handle in (allennlp, hub):
         found = resolve(str(handle))
         assert ElmoSource.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_a_handle_that_may_not_even_be_looked_at_is_said(tmp_path, monkeypatch):
+    def denied(self):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "exists", denied)
+    with pytest.raises(SourceError, match=r"elmo: Permission denied"):
+        resolve(str(tmp_path / "elmo"))
+
+
+@pytest.mark.parametrize("handle", ["~no-such-user/elmo", "~no-such-user/o.json,~no-such-user/w.hdf5"])
+def test_a_home_that_nobody_has_is_said(handle):
+    with pytest.raises(SourceError, match="no home directory for the ~"):
+        resolve(handle)
