@@ -98,6 +98,8 @@ def unpack_local(path: Path) -> Path:
         SourceError: When it is no archive, is damaged or dangerous, or holds no model.
     """
     place = files.cache_directory() / "modules" / files.sha256(path)
+    if place.is_dir():
+        return place
     with files.lock(_beside(place, "lock")):
         if not place.is_dir():
             _install(path, place, {"url": None, "file": str(path.absolute())})

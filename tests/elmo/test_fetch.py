@@ -278,6 +278,14 @@ def test_a_local_archive_is_unpacked_once_wherever_it_lies(tmp_path, monkeypatch
     assert unpack_local(moved) == place
 
 
+def test_an_archive_unpacked_before_is_found_in_a_cache_that_may_only_be_read(tmp_path, monkeypatch):
+    path = tmp_path / "module.tar.gz"
+    path.write_bytes(ARCHIVE)
+    place = unpack_local(path)
+    monkeypatch.setattr(fetch.files, "lock", None)  # taking it would write, and fail here
+    assert unpack_local(path) == place
+
+
 def test_what_a_killed_process_left_is_cleared_away(tmp_path):
     path = tmp_path / "module.tar.gz"
     path.write_bytes(ARCHIVE)
