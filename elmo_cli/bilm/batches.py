@@ -87,7 +87,7 @@ def equal_length_batches(
             when it is read. The number of sentences in a batch follows from their length.
         max_tokens: Most tokens of a sentence.
         lower_share: Share of the sentences that are lower-cased, in [0, 1].
-        seed: Of files' order, sentences' order and lower-casing.
+        seed: Seed of the files' order, the sentences' order and lower-casing.
 
     Yields:
         Batches, each a list of token lists of one length.
@@ -144,7 +144,7 @@ class CorpusBatches:
         batch_tokens: Tokens per batch at first.
         max_tokens: Most tokens of a sentence; longer ones are cut into pieces.
         lower_share: Share of the sentences that are lower-cased, in [0, 1].
-        seed: Of every order; each pass has its own.
+        seed: Seed of every order; each pass has its own.
         num_batches: Batches that were seen already.
         place: `place` of the process that saw them.
 

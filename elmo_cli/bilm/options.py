@@ -158,8 +158,8 @@ class BiLMOptions:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise SourceError(
-                f"{path}: not the options.json of an ELMo ({type(error).__name__}: {error}). Expected is "
-                'AllenNLP\'s file with the keys "lstm" and "char_cnn".'
+                f"{path}: not the options.json of an ELMo ({type(error).__name__}: {error}). It must be "
+                'AllenNLP\'s file, with the keys "lstm" and "char_cnn".'
             ) from error
 
     def to_json(self) -> str:

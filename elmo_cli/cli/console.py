@@ -25,7 +25,7 @@ EXIT_CODES = {
     BAD_DATA: "bad data: a table cannot be read or used",
     NO_WEIGHTS: "ELMo weights are not available",
     BELOW_GATE: "kept for quality gates: a number is below the one asked for",
-    INTERRUPTED: "interrupted; what was finished is saved",
+    INTERRUPTED: "interrupted; what is finished is kept where that is possible",
 }
 
 _CODES: dict[type[ElmoCliError], int] = {

@@ -39,11 +39,14 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
         help_text="Words that are predicted.",
     ),
     options.option(
+        "--licence", metavar="TEXT", help_text="What the model card says about the texts' licences."
+    ),
+    options.option(
         "--seed",
         metavar="N",
         type=click.IntRange(0, MAX_SEED),
         default=13,
-        help_text="Of every random choice.",
+        help_text="Seed of every random choice.",
     ),
 )
 @options.section(
@@ -58,7 +61,11 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
         "--tokens", "max_tokens", metavar="N", type=click.IntRange(1), help_text="Most tokens to train on."
     ),
     options.option(
-        "--checkpoint-minutes", metavar="N", type=_POSITIVE, default=10.0, help_text="Between checkpoints."
+        "--checkpoint-minutes",
+        metavar="N",
+        type=_POSITIVE,
+        default=10.0,
+        help_text="Minutes between checkpoints.",
     ),
     options.option("--resume", is_flag=True, help_text="Go on from the last checkpoint in -o."),
 )
@@ -74,7 +81,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
         "--precision",
         type=click.Choice(["auto", "float32", "bfloat16"]),
         default="auto",
-        help_text="Of the matrix products.",
+        help_text="Precision of the matrix products.",
     ),
 )
 @options.messages
@@ -91,7 +98,8 @@ def main(
     """Train a small ELMo on CORPUS: text files, plain or .gz, one tokenised sentence a line.
 
     Writes options.json and weights.hdf5, which elmo-train --elmo DIR reads, with vocab.txt and
-    MODEL_CARD.md. A checkpoint is written every few minutes; --resume goes on from it.
+    MODEL_CARD.md. A checkpoint is written every few minutes, and when you interrupt with Ctrl-C;
+    --resume goes on from it, with the same text and settings.
     """
     console.start_messages(quiet=quiet, verbose=verbose)
     if minutes is None and max_tokens is None:

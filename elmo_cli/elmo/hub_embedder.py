@@ -30,7 +30,7 @@ PROBE = (
 class HubEmbedder(Embedder):
     """Runs a TensorFlow Hub module, of the TF1-Hub format or a TF2 SavedModel, through its own graph.
 
-    Read are, in this order of preference:
+    It looks for these, in this order of preference:
 
     - signature ``tokens`` of the published google/elmo: three layers, the context-free ``word_emb`` doubled
       to the width of the other two, ``lstm_outputs1`` and ``lstm_outputs2``;

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from elmo_cli.errors import SourceError
 
-SUPPORTED = """Supported are
+SUPPORTED = """These can be read:
   tokens (tokens: string [batch, max_len], sequence_len: int32 [batch]) -> word_emb, lstm_outputs1, ...
   any signature (string [batch]) -> elmo or another float output [batch, max_len, dim]
   any signature (string [batch]) -> a float output [batch, dim]"""
@@ -57,7 +57,7 @@ def choose_reading(module: Any, name: str) -> Reading:
             return reading
     found = [f"  {key} {_describe(function)}" for key, function in signatures.items()]
     raise SourceError(
-        f"ELMo {name}: no signature of this module takes text and gives vectors. Found are\n"
+        f"ELMo {name}: no signature of this module takes text and gives vectors. It has:\n"
         + ("\n".join(found) or "  none")
         + f"\n{SUPPORTED}"
     )

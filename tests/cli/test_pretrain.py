@@ -40,10 +40,23 @@ def test_what_is_given_arrives(corpus: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(workflow, "pretrain", lambda config, *, resume: seen.append((config, resume)))
     paths = {"corpus": (corpus, corpus), "output": tmp_path / "out"}
     invoke("pretrain", corpus, corpus, "-o", tmp_path / "out")
-    invoke("pretrain", corpus, corpus, "-o", tmp_path / "out", "--tokens", "300", "--seed", "5", "--resume")
+    invoke(
+        "pretrain",
+        corpus,
+        corpus,
+        "-o",
+        tmp_path / "out",
+        "--tokens",
+        "300",
+        "--seed",
+        "5",
+        "--resume",
+        "--licence",
+        "CC0",
+    )
     assert seen == [
         (PretrainConfig(**paths), False),
-        (PretrainConfig(**paths, minutes=None, max_tokens=300, seed=5), True),
+        (PretrainConfig(**paths, minutes=None, max_tokens=300, seed=5, licence="CC0"), True),
     ]
 
 

@@ -109,7 +109,7 @@ def test_what_cannot_be_read_is_listed(signatures):
     with pytest.raises(SourceError) as caught:
         choose(**signatures)
     message = str(caught.value)
-    assert "Supported are" in message
+    assert "can be read:" in message
     for name in signatures:
         assert f"  {name} (" in message
     if not signatures:
