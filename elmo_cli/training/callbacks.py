@@ -2,16 +2,15 @@
 
 import logging
 import math
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from elmo_cli.errors import ConfigError
+from elmo_cli.progress import bar
 
 logger = logging.getLogger(__name__)
 Logs = dict[str, Any]
@@ -117,17 +116,9 @@ class ShowProgress(keras.callbacks.Callback):
         self._start = 0.0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Opens the bar."""
+        """Opens the bar where there is to be one."""
         self._start = time.monotonic()
-        if sys.stderr.isatty():
-            self._bar = tqdm(
-                total=self.num_epochs,
-                initial=self.num_done,
-                desc="training",
-                unit=" epochs",
-                leave=False,
-                file=sys.stderr,
-            )
+        self._bar = bar(total=self.num_epochs, description="training", unit="epochs", done=self.num_done)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Moves the bar or writes a line."""
