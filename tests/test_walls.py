@@ -1,5 +1,6 @@
 """Commands answer in a blink because nothing heavy is imported before it is needed."""
 
+import configparser
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +58,14 @@ def test_the_wall_is_seen_when_it_falls(project: Path) -> None:
     result = loaded_by(project, ("pandas",), "elmo_cli", "pandas")
     assert result.returncode == 1
     assert "loaded: pandas" in result.stderr
+
+
+def test_every_module_but_the_hub_embedder_is_walled_off_from_tensorflow_hub(project: Path) -> None:
+    setup = configparser.ConfigParser()
+    setup.read(project / "setup.cfg", encoding="utf-8")
+    walled = setup["importlinter:contract:hub"]["source_modules"].split()
+    package = project / "elmo_cli"
+    names = [path.relative_to(project).with_suffix("").parts for path in package.rglob("*.py")]
+    modules = {".".join(parts) for parts in names if parts[-1] != "__init__"}
+    free = {name for name in modules if not any(f"{name}.".startswith(f"{wall}.") for wall in walled)}
+    assert free == {"elmo_cli.elmo.hub_embedder"}
