@@ -26,7 +26,7 @@ class PooledClassifier(keras.Model):
         mix_trainable: Whether the mix is learned; otherwise it stays the plain average of the layers.
         standardize: Whether each dimension is standardised with what `adapt` measures on the training
             rows. It is on by default because it lets one learning rate serve every embedding;
-            without it, the model is the paper's.
+            the paper has no such step.
         **kwargs: Those of `keras.Model`.
 
     Call arguments:
