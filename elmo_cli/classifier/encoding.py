@@ -116,10 +116,3 @@ class Encoder:
                 f"infinity, first those of {texts[bad[0]][:80]!r}. The weights are damaged; get them again, "
                 "or choose others with --elmo."
             )
-
-
-def encode(
-    embedder: Embedder, pooling: MaskedPooling, sentences: Sentences, *, batch_tokens: int
-) -> NDArray[np.float32]:
-    """Encodes sentences with an `Encoder` of their own; see there. For more than one call keep an Encoder."""
-    return Encoder(embedder, pooling)(sentences, batch_tokens=batch_tokens)

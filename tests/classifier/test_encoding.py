@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from classifier.tiny_embedder import TinyEmbedder, sentences
 
-from elmo_cli.classifier.encoding import MAX_ROWS, Encoder, encode
+from elmo_cli.classifier.encoding import MAX_ROWS, Encoder
 from elmo_cli.classifier.pooling import MaskedPooling
 from elmo_cli.errors import ConfigError, SourceError
 
@@ -16,7 +16,7 @@ TEXTS = ["a b c", "d", "", "a b", "d", "the quick brown fox jumps", "a b c", "d 
 
 
 def encoded(*texts: str, batch_tokens: int = 1000) -> np.ndarray:
-    return encode(TinyEmbedder(), MaskedPooling(), sentences(*texts), batch_tokens=batch_tokens)
+    return Encoder(TinyEmbedder(), MaskedPooling())(sentences(*texts), batch_tokens=batch_tokens)
 
 
 def test_rows_come_back_in_their_order():
@@ -39,7 +39,7 @@ def test_vectors_do_not_depend_on_order():
 
 def test_each_distinct_text_is_embedded_once_longest_first_within_the_budget():
     embedder = TinyEmbedder()
-    encode(embedder, MaskedPooling(), sentences(*TEXTS), batch_tokens=6)
+    Encoder(embedder, MaskedPooling())(sentences(*TEXTS), batch_tokens=6)
     assert embedder.batches == [(1, 5), (2, 3), (3, 2)] or embedder.batches == [(1, 5), (2, 3), (3, 1)]
     assert sum(rows for rows, _ in embedder.batches) == len(set(TEXTS))
 
@@ -47,7 +47,7 @@ def test_each_distinct_text_is_embedded_once_longest_first_within_the_budget():
 def test_rows_of_a_batch_are_capped():
     embedder = TinyEmbedder()
     texts = [f"w{number}" for number in range(MAX_ROWS + 1)]
-    encode(embedder, MaskedPooling(), sentences(*texts), batch_tokens=10**6)
+    Encoder(embedder, MaskedPooling())(sentences(*texts), batch_tokens=10**6)
     assert [rows for rows, _ in embedder.batches] == [MAX_ROWS, 1]
 
 
@@ -98,7 +98,7 @@ def test_vectors_that_are_no_numbers_name_the_elmo_and_the_text():
             return tf.where(texts[:, None, None, None] == "d", float("nan"), layers), mask
 
     with pytest.raises(SourceError, match=r"tiny: the vectors of 1 of 6 texts .* first those of 'd'"):
-        encode(Broken(), MaskedPooling(), sentences(*TEXTS), batch_tokens=1000)
+        Encoder(Broken(), MaskedPooling())(sentences(*TEXTS), batch_tokens=1000)
 
 
 def test_a_budget_of_nothing_is_refused():
