@@ -26,9 +26,9 @@ logger = logging.getLogger(__name__)
 @click.argument("train", required=False)
 @options.section(
     "The run",
-    options.option("-o", "--output", metavar="RUN", type=options.PATH, help_text="Run directory to make."),
-    options.option("--force", is_flag=True, help_text="Replace a run that is there."),
-    options.option("--resume", is_flag=True, help_text="Go on with a run that was killed or interrupted."),
+    options.option("-o", "--output", metavar="RUN", type=options.PATH, help_text="Run directory to create."),
+    options.option("--force", is_flag=True, help_text="Replace an existing run."),
+    options.option("--resume", is_flag=True, help_text="Continue a run that was killed or interrupted."),
     options.option(
         "--config",
         "config_path",
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
         help_text="Set any key, dotted; wins over the file, options win over both.",
     ),
     options.option("--print-config", is_flag=True, help_text="Show the resolved configuration and stop."),
-    options.setting("--seed", "seed", "Of every random choice.", metavar="N"),
+    options.setting("--seed", "seed", "Seed of every random choice.", metavar="N"),
 )
 @options.section(
     "Tables",
@@ -53,7 +53,10 @@ logger = logging.getLogger(__name__)
     ),
     options.setting("--test", "data.test", "Table to evaluate once, after training.", metavar="FILE"),
     options.setting(
-        "--validation-fraction", "data.validation_fraction", "Share of TRAIN to split off.", metavar="X"
+        "--validation-fraction",
+        "data.validation_fraction",
+        "Share of TRAIN to split off for validation.",
+        metavar="X",
     ),
     *options.LABELS,
     *options.READING,
@@ -66,31 +69,49 @@ logger = logging.getLogger(__name__)
 )
 @options.section(
     "Text and ELMo",
-    options.setting("--tokenizer", "text.tokenizer", "How texts are split; whitespace if they are already."),
     options.setting(
-        "--max-length", "text.max_length", "Most tokens: a number, longest, or a percentile.", metavar="N"
+        "--tokenizer",
+        "text.tokenizer",
+        "How texts are split into tokens; whitespace for texts that already are.",
+    ),
+    options.setting(
+        "--max-length",
+        "text.max_length",
+        "Most tokens to keep of a text: a number, longest, or a percentile such as p99.",
+        metavar="N",
     ),
     options.setting(
         "--elmo", "elmo.handle", "Where ELMo comes from: bundled, a URL or a path.", metavar="HANDLE"
     ),
-    options.setting("--trainable", "elmo.trainable", "mix learns the mix of ELMo's layers."),
+    options.setting(
+        "--trainable", "elmo.trainable", "What of ELMo is trained: nothing, or the mix of its layers."
+    ),
 )
 @options.section(
     "Classifier and training",
     options.setting(
-        "--pool", "classifier.pool", "mean, max or mean,max of a text's tokens.", metavar="NAMES"
+        "--pool",
+        "classifier.pool",
+        "How a text's token vectors become one: mean, max or mean,max.",
+        metavar="NAMES",
     ),
     options.setting(
         "--hidden", "classifier.hidden", "Widths of hidden layers, such as 256 or 256,64.", metavar="N,N"
     ),
     options.setting("--dropout", "classifier.dropout", "Share of inputs dropped in training.", metavar="X"),
-    options.setting("--epochs", "training.epochs", "Most passes over the training rows.", metavar="N"),
+    options.setting(
+        "--epochs", "training.epochs", "Largest number of passes over the training rows.", metavar="N"
+    ),
     options.setting("--batch-size", "training.batch_size", "Rows per step.", metavar="N"),
     options.setting("--learning-rate", "training.learning_rate", "Adam's step size.", metavar="X"),
     options.setting(
         "--patience", "training.patience", "Epochs to wait for a better validation loss.", metavar="N"
     ),
-    options.setting("--class-weight", "training.class_weight", "balanced: rare classes count more."),
+    options.setting(
+        "--class-weight",
+        "training.class_weight",
+        "How much classes count; balanced gives rare ones more weight.",
+    ),
     options.setting("--device", "training.device", "Where to compute."),
 )
 @options.messages
