@@ -12,6 +12,14 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# The encodings whose mark each one is; they would take it for a part of the first word.
+_MARKED_BY = {
+    codecs.BOM_UTF8: ("utf-8",),
+    codecs.BOM_UTF32_LE: ("utf-32-le",),
+    codecs.BOM_UTF32_BE: ("utf-32-be",),
+    codecs.BOM_UTF16_LE: ("utf-16-le",),
+    codecs.BOM_UTF16_BE: ("utf-16-be",),
+}
 
 
 def checked_encoding(encoding: str) -> str:
@@ -22,6 +30,20 @@ def checked_encoding(encoding: str) -> str:
         raise ConfigError(
             f'There is no text encoding "{encoding}". Common ones: utf-8, utf-16, cp1252, latin-1, gb18030.'
         ) from error
+    return encoding
+
+
+def without_mark(encoding: str, head: bytes) -> str:
+    """Returns the encoding that reads the same bytes but consumes a byte order mark, where there is one.
+
+    Args:
+        encoding: A text encoding known to Python.
+        head: The first bytes.
+    """
+    name = codecs.lookup(encoding).name
+    for mark, consuming in _BYTE_ORDER_MARKS:
+        if head.startswith(mark) and name in _MARKED_BY[mark]:
+            return consuming
     return encoding
 
 

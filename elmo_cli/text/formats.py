@@ -1,6 +1,7 @@
 """How tables are written down."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 Kind = Literal["csv", "tsv", "jsonl", "parquet", "lines"]
@@ -12,6 +13,27 @@ _TEXT_NAMES = (
 )
 _LABEL_NAMES = "label labels class category target sentiment intent emotion topic tag label_name class_name y"
 OBVIOUS_NAMES = {"text": _TEXT_NAMES.split(), "label": _LABEL_NAMES.split()}
+
+_KINDS: dict[str, Kind] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+
+def kind_of_name(path: str | Path) -> Kind | None:
+    """Returns the kind of table that the ending of a file name stands for; None for any other ending."""
+    return _KINDS.get(Path(path).suffix.lower())
+
+
+def part_of(path: str | Path) -> Path:
+    """Returns where a `TableWriter` keeps the rows that were finished when it could not finish a file."""
+    return Path(f"{path}.part")
 
 
 @dataclass(frozen=True)

@@ -11,21 +11,11 @@ from pathlib import Path
 from elmo_cli.config import DataConfig
 from elmo_cli.errors import DataError
 from elmo_cli.text import lines as text_lines
-from elmo_cli.text.encodings import checked_encoding, sniff_encoding
-from elmo_cli.text.formats import OBVIOUS_NAMES, Kind, TableFormat
+from elmo_cli.text.encodings import checked_encoding, sniff_encoding, without_mark
+from elmo_cli.text.formats import OBVIOUS_NAMES, Kind, TableFormat, kind_of_name
 
 logger = logging.getLogger(__name__)
 
-_KINDS: dict[str, Kind] = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
 _ARCHIVES = {b"\x1f\x8b": "compressed (gzip)", b"PK\x03\x04": "a zip archive or an Excel workbook"}
 _MAX_NAME_CHARACTERS = 60  # a longer cell in the first row is no column name
 
@@ -112,6 +102,7 @@ def sniff_head(
     if data.format == "parquet" or (data.format is None and head.startswith(b"PAR1")):
         return TableFormat("parquet", encoding="utf-8")
     encoding = checked_encoding(data.encoding or _sniffed_encoding(name, [head]))
+    encoding = without_mark(encoding, head)
     sample = _sample_lines(head, encoding, complete)
     delimiter = data.delimiter
     kind = _kind(data, delimiter, name, sample)
@@ -141,7 +132,7 @@ def _kind(data: DataConfig, delimiter: str | None, name: str, sample: Sequence[s
         return data.format
     if delimiter is not None:
         return "csv"
-    if (kind := _KINDS.get(Path(name).suffix.lower())) is not None:
+    if (kind := kind_of_name(name)) is not None:
         return kind
     return "jsonl" if sample and sample[0].lstrip().startswith("{") else None
 

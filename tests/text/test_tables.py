@@ -553,3 +553,14 @@ def test_what_cannot_be_written_somewhere_is_refused(tmp_path: Path) -> None:
         TableWriter(tmp_path / "b", layout)
     with pytest.raises(ConfigError, match="standard output"):
         TableWriter(None, layout.for_output("parquet"))
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf8", "UTF-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32-be"]
+)
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path, encoding: str) -> None:
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    content = f"{mark}text,label\né,x\nb,y\n".encode(encoding)
+    df = read(tmp_path, "a.csv", content, encoding=encoding)
+    assert list(df.columns) == ["text", "label"]
+    assert cells(df) == [["é", "x"], ["b", "y"]]
