@@ -14,6 +14,7 @@ import click
 
 from elmo_cli.cli import console, options
 from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.text.formats import kind_of_name, part_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _FILE_NAME = re.compile(r"\S*\.[A-Za-z][A-Za-z0-9]{1,7}")
 
 
@@ -98,9 +98,12 @@ def main(
     source = _source(inputs)
     path = source if isinstance(source, Path) else None
     if output is not None:
-        if path is not None and output.exists() and output.samefile(path):
-            raise ConfigError(f"-o {output} is the input itself. Choose another name, so nothing is lost.")
-        output_format = output_format or _KINDS.get(output.suffix.lower())
+        for place in (output, part_of(output)):
+            if path is not None and place.exists() and place.samefile(path):
+                raise ConfigError(
+                    f"-o {output} would replace the input itself. Choose another name, so nothing is lost."
+                )
+        output_format = output_format or kind_of_name(output)
 
     from elmo_cli.workflows.prediction_columns import PredictionColumns
     from elmo_cli.workflows.run_directory import RunDirectory

@@ -5,6 +5,8 @@ import contextlib
 import csv
 import datetime
 import json
+import logging
+import os
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +17,9 @@ import pandas as pd
 
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.files import atomic_path, atomic_write
-from elmo_cli.text.formats import TableFormat
+from elmo_cli.text.formats import TableFormat, part_of
+
+logger = logging.getLogger(__name__)
 
 
 class TableWriter:
@@ -28,12 +32,14 @@ class TableWriter:
         target: Path of the file, or None for standard output.
         layout: How to write; ``lines`` and the blank as delimiter cannot hold several columns, so take
             ``TableFormat.for_output``.
+        keep_part: Whether the pieces that were written stay as ``TARGET.part`` when the block fails, which
+            is said; not those of Parquet.
 
     Raises:
         ConfigError: When the format cannot be written there.
     """
 
-    def __init__(self, target: str | Path | None, layout: TableFormat) -> None:
+    def __init__(self, target: str | Path | None, layout: TableFormat, *, keep_part: bool = False) -> None:
         if layout != layout.for_output() or layout.kind == "lines":
             raise ConfigError(
                 f"A table with several columns cannot be written as {layout.kind}. Choose csv or tsv."
@@ -42,11 +48,14 @@ class TableWriter:
             raise ConfigError("Parquet cannot be written to standard output. Give a file with -o.")
         self.target = target
         self.layout = layout
+        self.keep_part = keep_part
         self.columns: list[str] | None = None
+        self._whole = (0, 0)  # rows and bytes of the pieces that were written
         self._stack = contextlib.ExitStack()
         self._stream: IO[bytes] | None = None
         self._parquet_path: Path | None = None
         self._parquet: Any = None
+        self._num_bytes = 0  # of the last piece
         self._encoder = codecs.getincrementalencoder(layout.encoding)()
 
     def __enter__(self) -> Self:
@@ -65,6 +74,8 @@ class TableWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Moves the file into its place, or removes it after an error."""
+        if kind is not None and self.keep_part:
+            self._keep_part()
         self._stack.__exit__(kind, error, traceback)
 
     def write(self, df: pd.DataFrame) -> None:
@@ -94,10 +105,13 @@ class TableWriter:
             df = df.reindex(columns=self.columns)
         if self.layout.kind == "parquet":
             self._write_parquet(df)
-        elif self.layout.kind == "jsonl":
+            return
+        if self.layout.kind == "jsonl":
             self._write_text(_json_lines(df))
         else:
             self._write_text(self._delimited(df, header=first and self.layout.header))
+        if self.keep_part and self._stream is not None and self.target is not None:
+            self._whole = self._whole[0] + len(df), self._whole[1] + self._num_bytes
 
     @property
     def _name(self) -> str:
@@ -115,6 +129,26 @@ class TableWriter:
             ) from error
         self._stream.write(content)
         self._stream.flush()
+        self._num_bytes = len(content)
+
+    def _keep_part(self) -> None:
+        """Moves the pieces that were written to where they stay after a failure."""
+        num_rows, num_bytes = self._whole
+        if self._stream is None or self.target is None or not num_rows:
+            return
+        beside, part = Path(self._stream.name), part_of(self.target)
+        if not beside.is_file():  # a device
+            return
+        with contextlib.suppress(OSError):  # the disk may be full
+            self._stream.close()
+        try:
+            # A piece of which only a beginning was written is cut off.
+            os.truncate(beside, num_bytes)
+            os.replace(beside, part)
+        except OSError as error:
+            logger.warning("The %d finished rows could not be kept in %s: %s", num_rows, part, error.strerror)
+            return
+        logger.warning("%s is not finished; the first %d rows are in %s", self.target, num_rows, part)
 
     def _delimited(self, df: pd.DataFrame, *, header: bool) -> str:
         rows = zip(*(_cells(df.iloc[:, position]) for position in range(df.shape[1])), strict=True)

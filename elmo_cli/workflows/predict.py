@@ -112,7 +112,8 @@ def predict_tables(
     Args:
         predictor: The loaded run.
         tables: Pieces of one table, as `stream_table` gives them.
-        target: File to write, or None for standard output.
+        target: File to write, or None for standard output. When an error or Ctrl-C comes in between, the
+            finished rows stay as ``TARGET.part`` (not those of Parquet).
         kind: Format to write; None stays as near as possible to what was read. ``lines`` writes the
             predicted label alone, one a line.
 
@@ -128,7 +129,7 @@ def predict_tables(
         writer: TableWriter | None = None
         for table in predictor.preprocessor.with_texts(tables):
             if writer is None:
-                writer = stack.enter_context(TableWriter(target, output_layout(table, kind)))
+                writer = stack.enter_context(TableWriter(target, output_layout(table, kind), keep_part=True))
             result = predictor(table)
             writer.write(
                 result[[predictor.columns.names(predictor.labels)[0]]] if kind == "lines" else result

@@ -194,7 +194,7 @@ def test_writing_over_the_input_is_refused(tiny: Path) -> None:
     before = (tiny / "test.csv").read_bytes()
     result = invoke("predict", tiny / "run", tiny / "test.csv", "-o", tiny / "run" / ".." / "test.csv")
     assert result.exit_code == 2
-    assert "is the input itself" in result.stderr
+    assert "would replace the input itself" in result.stderr
     assert (tiny / "test.csv").read_bytes() == before
 
 
@@ -218,13 +218,61 @@ def test_two_files_end_with_2(tiny: Path) -> None:
     assert "One file at a time" in result.stderr
 
 
-def test_a_failure_half_way_leaves_no_file(tiny: Path, tmp_path: Path) -> None:
+def test_a_failure_half_way_leaves_the_finished_rows_and_no_file(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("id,text\n" + "1,rain\n" * 9 + "1,rain,too many\n")
     output = tmp_path / "out.csv"
     result = invoke("predict", tiny / "run", tmp_path / "in.csv", "-o", output, "--chunk-rows", "4")
     assert result.exit_code == 3
     assert "in.csv, row 11: expected 2 cells" in result.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+    assert f"the first 8 rows are in {output}.part" in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv.part"]
+    assert len(pd.read_csv(tmp_path / "out.csv.part")) == 8
+
+
+@pytest.mark.parametrize("kind", [".csv", ".tsv", ".jsonl", ".parquet"])
+def test_what_was_finished_before_ctrl_c_is_kept(
+    tiny: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from elmo_cli.workflows.predict import Predictor
+
+    really, pieces = Predictor.__call__, []
+
+    def third_time_interrupted(self: Predictor, table: pd.DataFrame) -> pd.DataFrame:
+        pieces.append(table)
+        if len(pieces) == 3:
+            raise KeyboardInterrupt
+        return really(self, table)
+
+    whole, output = tmp_path / f"whole{kind}", tmp_path / f"out{kind}"
+    assert invoke("predict", tiny / "run", tiny / "train.csv", "-o", whole, "--chunk-rows", 5).exit_code == 0
+    monkeypatch.setattr(Predictor, "__call__", third_time_interrupted)
+    result = invoke("predict", tiny / "run", tiny / "train.csv", "-o", output, "--chunk-rows", 5)
+    assert result.exit_code == 130
+    part = tmp_path / f"out{kind}.part"
+    left = [path.name for path in tmp_path.iterdir() if path != whole]
+    if kind == ".parquet":
+        assert left == []
+        return
+    assert left == [part.name]
+    assert f"the first 10 rows are in {part}" in result.stderr
+    assert part.read_bytes() == b"".join(whole.read_bytes().splitlines(True)[: 10 + (kind != ".jsonl")])
+
+
+def test_a_part_is_not_written_over_the_input(tiny: Path, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "out.csv.part", [("rain", "1")], header=("text", "n"))
+    result = invoke("predict", tiny / "run", path, "-o", tmp_path / "out.csv")
+    assert result.exit_code == 2
+    assert "would replace the input itself" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("out.pq", ".parquet"), ("out.tab", ".tsv"), ("out.json", ".jsonl"), ("o.CSV", ".csv")]
+)
+def test_the_ending_of_the_output_tells_its_format(tiny: Path, tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / "in.txt").write_text("Rain fell.\nShe baked bread.\n")
+    result = invoke("predict", tiny / "run", tmp_path / "in.txt", "-o", tmp_path / name)
+    assert result.exit_code == 0, result.output
+    assert read(tmp_path / name, kind)["text"].tolist() == ["Rain fell.", "She baked bread."]
 
 
 @pytest.mark.parametrize(
