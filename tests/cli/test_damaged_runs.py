@@ -19,7 +19,7 @@ def edit(path: Path, **changes: object) -> None:
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "running": (lambda run: edit(run / "run.json", status="running"), "it still runs, or was killed"),
-    "failed": (lambda run: edit(run / "run.json", status="failed"), "training failed. Train it again"),
+    "failed": (lambda run: edit(run / "run.json", status="failed"), "training failed. Go on with elmo-train"),
     "later format": (lambda run: edit(run / "run.json", format_version=99), "has format version 99"),
     "run.json cut": (lambda run: (run / "run.json").write_text('{"form'), "run.json is damaged"),
     "run.json a list": (lambda run: (run / "run.json").write_text("[]"), "run.json is damaged"),
