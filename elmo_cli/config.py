@@ -79,6 +79,12 @@ class DataConfig:
             )
 
 
+def percentile(policy: str) -> float | None:
+    """Returns Q of a policy ``pQ`` such as ``p99`` or ``p99.5``, in (0, 100]; None for any other text."""
+    match = re.fullmatch(r"p([0-9]+(?:\.[0-9]+)?)", policy)
+    return float(match[1]) if match and 0 < float(match[1]) <= 100 else None
+
+
 @dataclass(frozen=True)
 class TextConfig:
     """How a text becomes a space-joined sentence of limited length.
@@ -99,11 +105,8 @@ class TextConfig:
     def __post_init__(self) -> None:
         """Checks the maximum length."""
         value = self.max_length
-        if isinstance(value, str):
-            percentile = re.fullmatch(r"p([0-9]{1,3}(?:\.[0-9]+)?)", value)
-            holds = value == "longest" or (percentile is not None and 0 < float(percentile[1]) <= 100)
-        else:
-            holds = value >= 1
+        known = value == "longest" or percentile(str(value)) is not None
+        holds = known if isinstance(value, str) else value >= 1
         _check(holds, "text.max_length", "a number from 1, longest, or a percentile such as p99", value)
 
 
