@@ -1,9 +1,7 @@
 """Text files → a small ELMo: options.json, weights.hdf5, vocab.txt, MODEL_CARD.md."""
 
-import contextlib
 import itertools
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from elmo_cli.training.stream import Budget, Progress, Schedule, fit_stream, loa
 from elmo_cli.workflows.pretrain_card import model_card
 from elmo_cli.workflows.pretrain_checkpoint import Checkpoint, identity_of
 from elmo_cli.workflows.pretrain_config import PretrainConfig
+from elmo_cli.workflows.pretrain_output import alone_in, check_output, checkpoint_directory
 
 __all__ = ["PretrainConfig", "pretrain"]
 
@@ -54,13 +53,13 @@ def pretrain(config: PretrainConfig, *, resume: bool = False) -> Perplexity:
     options = options_of_size(config.size)
     if config.minutes is None and config.max_tokens is None:
         raise ConfigError("Say how long to train: --minutes or --tokens.")
-    _check_output(config.output, resume=resume)
+    check_output(config.output, resume=resume)
     if resume:
-        with _alone_in(config.output):
+        with alone_in(config.output):
             return _Pretraining(config, options, resume=True).complete()
     run = _Pretraining(config, options)  # all that can be wrong with the text is found here
-    with _alone_in(config.output):
-        _check_output(config.output, resume=False)  # another process may have trained meanwhile
+    with alone_in(config.output):
+        check_output(config.output, resume=False)  # another process may have trained meanwhile
         run.begin()
         return run.complete()
 
@@ -76,8 +75,8 @@ class _Pretraining:
 
     def __init__(self, config: PretrainConfig, options: BiLMOptions, *, resume: bool = False) -> None:
         self.config = config
-        self.state_path = _checkpoint(config.output) / "state.npz"
-        self.vocabulary_path = _checkpoint(config.output) / "vocab.txt"
+        self.state_path = checkpoint_directory(config.output) / "state.npz"
+        self.vocabulary_path = checkpoint_directory(config.output) / "vocab.txt"
         self.policy = "mixed_bfloat16" if _use_bfloat16(config.precision) else "float32"
         self.held_out = _held_out(config)
         if resume:
@@ -213,49 +212,6 @@ class _Pretraining:
             num_batches=self.start.steps,
             place=place,
         )
-
-
-def _checkpoint(output: Path) -> Path:
-    return output / "checkpoint"
-
-
-@contextlib.contextmanager
-def _alone_in(output: Path) -> Iterator[None]:
-    """Keeps other processes from training into the same directory; makes it."""
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(files.lock(_checkpoint(output) / "lock", timeout_s=0))
-        except files.LockedError as error:
-            raise RunError(
-                f"{output}: another process trains there. Wait for its end, or choose another -o."
-            ) from error
-        yield
-
-
-def _check_output(output: Path, *, resume: bool) -> None:
-    """Raises RunError when training cannot begin in a directory, or cannot go on there."""
-    try:
-        if resume:
-            if not (_checkpoint(output) / "state.npz").is_file():
-                raise RunError(f"{output} holds no checkpoint to go on from. Leave out --resume to start.")
-        elif output.is_file():
-            raise RunError(f"{output} is a file. Choose another -o: a directory to make.")
-        elif output.exists() and not _only_begun(output):
-            raise RunError(f"{output} exists and is not empty. Choose another -o, or go on with --resume.")
-    except OSError as error:
-        raise RunError(
-            f"{output} cannot be read: {error.strerror}. Choose another -o, or check its permissions."
-        ) from error
-
-
-def _only_begun(output: Path) -> bool:
-    """Whether there is nothing but what a training that was killed before its first checkpoint leaves."""
-    if any(path.name != "checkpoint" for path in output.iterdir()):
-        return False
-    checkpoint = _checkpoint(output)
-    return not checkpoint.exists() or all(
-        path.name in ("lock", "vocab.txt") or path.name.startswith(".tmp-") for path in checkpoint.iterdir()
-    )
 
 
 def _read_vocabulary(path: Path) -> Vocabulary:

@@ -233,7 +233,7 @@ def test_an_output_that_may_not_be_read_is_said(
 
     config = config_for(texts, tmp_path / "elmo")
     monkeypatch.setattr(Path, "is_file", denied)
-    with pytest.raises(RunError, match=r"elmo cannot be read: Permission denied\. Choose another -o"):
+    with pytest.raises(RunError, match=r"elmo cannot be used: Permission denied\. Choose another -o"):
         pretrain(config, resume=resume)
 
 
@@ -249,6 +249,19 @@ def test_an_existing_directory_is_refused_and_left_alone(texts: Path, tmp_path: 
 def test_there_must_be_something_to_resume(texts: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no checkpoint.*--resume"):
         pretrain(config_for(texts, tmp_path / "elmo"), resume=True)
+
+
+def test_an_output_that_cannot_be_made_is_said_before_the_text_is_read(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(workflow, "count_words", None)  # calling it would fail
+    with pytest.raises(RunError, match="elmo cannot be used: Not a directory"):
+        pretrain(config_for(texts, tmp_path / "file" / "elmo"))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(RunError, match="elmo cannot be used: Permission denied"):
+        pretrain(config_for(texts, tmp_path / "new" / "elmo"))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("content", ["", "\n  \n\n"])
