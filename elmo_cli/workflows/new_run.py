@@ -37,7 +37,8 @@ class NewRun:
     logs from the start of the block on is in log.txt all the same. A run that is replaced is set aside
     first, and removed only when the new one is complete; it comes back if the new one fails. Of several
     processes that want the same place one has it from `begin` to the end of the block; the others are
-    refused. The lock is an empty file, ``.NAME.lock`` beside the directory, and stays.
+    refused. The lock is an empty file, ``.NAME.lock`` beside the directory (``.lock`` in it where nothing can
+    be written beside it), and stays.
 
     Args:
         path: Where the run is wanted.
