@@ -52,7 +52,8 @@ def main(
     """Score RUN on FILE, a table with texts and labels.
 
     Prints accuracy, F1, log loss, per-class scores and the confusion matrix; writes them to
-    metrics.json in the run, with a picture of the confusion matrix in plots/.
+    metrics.json in the run under the name of FILE, with a picture of the confusion matrix in plots/.
+    Reports of the training and of other files stay.
     """
     console.start_messages(quiet=quiet or as_json, verbose=verbose)
     from elmo_cli.workflows.run_directory import RunDirectory

@@ -40,7 +40,11 @@ _FILE_NAME = re.compile(r"\S*\.[A-Za-z][A-Za-z0-9]{1,7}")
 @options.section(
     "Output",
     options.option(
-        "-o", "--output", metavar="FILE", type=options.PATH, help_text="File to write instead of stdout."
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=options.PATH,
+        help_text="File to write instead of stdout; when cut short, finished rows stay in FILE.part.",
     ),
     options.option(
         "--format",

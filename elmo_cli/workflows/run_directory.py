@@ -150,7 +150,8 @@ class RunDirectory:
         Raises:
             RunError: When metrics.json is damaged or cannot be written.
         """
-        place = os.path.realpath(file)
+        # What a pipe is called after links are followed changes every time.
+        place = os.path.realpath(file) if file.is_file() else os.path.abspath(file)
         with lock(self.path / ".metrics.lock"):
             reports = self._read_reports()
             name = _evaluation_name(place, reports)

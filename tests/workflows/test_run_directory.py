@@ -1,6 +1,7 @@
 """What is read from a run directory; damaged ones are in tests/cli/test_damaged_runs.py."""
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def test_names_of_training_and_long_ones_are_not_taken(tmp_path: Path, name: str
     found = RunDirectory(tmp_path).add_evaluation(tmp_path / "data" / name, {})
     assert found.casefold() not in ("train", "valid", "test")
     assert len(f"confusion_{found}.png".encode()) <= 255
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="there are no such names of pipes here")
+def test_a_pipe_has_the_name_that_was_given(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    try:
+        name = RunDirectory(tmp_path).add_evaluation(Path(f"/dev/fd/{reading}"), {})
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert name == str(reading)
 
 
 def test_an_unknown_tokenizer_in_a_run_is_said_with_its_file(run: Path) -> None:
