@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from elmo_cli.config import percentile
 from elmo_cli.errors import ConfigError
 
 
@@ -77,8 +78,8 @@ def choose_max_tokens(lengths: npt.NDArray[np.int32], policy: int | str) -> int:
         return int(text)
     if text == "longest":
         return int(lengths.max())
-    if (match := re.fullmatch(r"p([0-9]+(?:\.[0-9]+)?)", text)) and 0 < float(match[1]) <= 100:
-        return int(np.percentile(lengths, float(match[1]), method="inverted_cdf"))
+    if (share := percentile(text)) is not None:
+        return int(np.percentile(lengths, share, method="inverted_cdf"))
     raise ConfigError(
         f'The maximum length must be a number of tokens, "longest", or a percentile such as "p99"; '
         f"received {policy!r}."
