@@ -8,7 +8,7 @@ import pytest
 from bilm.tiny_bilm import OPTIONS, tiny_bilm, tiny_options
 
 from elmo_cli.bilm.network import BiLM
-from elmo_cli.bilm.weights import read_weights, write_weights
+from elmo_cli.bilm.weights import hdf5_names, read_weights, write_weights
 from elmo_cli.errors import SourceError
 
 LSTM = "RNN_{}/RNN/MultiRNNCell/Cell{}/LSTMCell/{}"
@@ -102,7 +102,11 @@ def test_a_weight_too_large_for_half_precision_is_refused(tmp_path: Path) -> Non
 def test_more_than_is_needed_in_the_file_does_not_matter(file: Path) -> None:
     with h5py.File(file, "a") as content:
         content["softmax/W"] = np.zeros(3)
-    read_weights(BiLM(OPTIONS), file)
+        expected = content["char_embed"][...]
+    bilm = BiLM(OPTIONS)
+    read_weights(bilm, file)
+    np.testing.assert_array_equal(bilm.character_cnn.character_embedding.numpy(), expected)
+    assert "softmax/W" not in hdf5_names(bilm)
 
 
 @pytest.mark.parametrize("name", ["char_embed", "CNN/W_cnn_1", LSTM.format(1, 1, "W_P_0")])
