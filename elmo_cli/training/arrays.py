@@ -1,33 +1,86 @@
-"""What a model is trained on: inputs and targets, row by row, in memory."""
+"""What a model is trained on: inputs and targets, in memory or in a file that is mapped into it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+INPUT_DTYPES = (np.float32, np.float16)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some labelled rows, copied: what one call of a graph works on.
+
+    Args:
+        inputs: float32 or float16 (M, ...).
+        targets: Class ids, int32 (M,).
+        order: The order in which to use the M rows, int32 (M,).
+    """
+
+    inputs: NDArray[Any]
+    targets: NDArray[np.int32]
+    order: NDArray[np.int32]
+
 
 @dataclass(frozen=True)
 class LabelledArrays:
-    """Inputs and the class of each.
+    """N rows with the class of each.
+
+    Inputs may be larger than memory (`numpy.memmap`): they are only ever read in blocks. With ``rows``,
+    some of them can be left out and others used more than once without a copy.
 
     Args:
-        inputs: float32 (N, ...), N at least 1.
-        targets: Class ids, int32 (N,), at least 0.
+        inputs: float32 or float16 (R, ...).
+        targets: Class ids, int32 (N,), at least 0; N at least 1.
+        rows: Where the inputs of each target are: integers (N,), at least 0 and below R. None stands for
+            the first to the last, and R is N.
 
     Raises:
-        ValueError: When the two do not have the same number of rows, there is none, or a target is
-            negative (the id of a label that training never saw).
+        ValueError: When the numbers of rows do not fit, there is none, inputs are of another type, or a
+            target is negative (the id of a label that training never saw).
     """
 
-    inputs: NDArray[np.float32]
+    inputs: NDArray[Any]
     targets: NDArray[np.int32]
+    rows: NDArray[np.integer[Any]] | None = None
 
     def __post_init__(self) -> None:
-        """Checks rows and targets."""
-        if len(self.inputs) != len(self.targets) or not len(self.targets):
-            raise ValueError(f"{len(self.inputs)} inputs and {len(self.targets)} targets")
+        """Checks rows, targets and types."""
+        num_inputs = len(self.inputs) if self.rows is None else len(self.rows)
+        if num_inputs != len(self.targets) or not len(self.targets):
+            raise ValueError(f"{num_inputs} inputs and {len(self.targets)} targets")
+        if self.inputs.dtype not in INPUT_DTYPES:
+            raise ValueError(f"inputs must be float32 or float16, not {self.inputs.dtype}")
         if self.targets.min() < 0:
             raise ValueError("targets must be class ids of at least 0; drop rows with unknown labels first")
+        if self.rows is not None and not 0 <= self.rows.min() <= self.rows.max() < len(self.inputs):
+            raise ValueError(f"rows must be at least 0 and below {len(self.inputs)}")
+
+    def __len__(self) -> int:
+        """The number of targets N."""
+        return len(self.targets)
+
+    def blocks(self, order: NDArray[np.int64], num_rows: int) -> Iterator[Block]:
+        """Copies labelled rows, block by block.
+
+        Args:
+            order: Which, int64 (M,), each at least 0 and below N.
+            num_rows: Rows of a block; the last one may have fewer.
+
+        Yields:
+            Blocks that in their ``order``, one after another, are the rows in the order asked for.
+        """
+        for start in range(0, len(order), num_rows):
+            chosen = order[start : start + num_rows]
+            rows = chosen if self.rows is None else self.rows[chosen]
+            # A block is read from front to back, as suits a file, and its order put right by numbers alone.
+            places = np.argsort(rows, kind="stable")
+            used_as = np.empty(len(chosen), np.int32)
+            used_as[places] = np.arange(len(chosen))
+            yield Block(self.inputs[rows[places]], self.targets[chosen[places]], used_as)
 
 
 def balanced_class_weights(targets: NDArray[np.int32], num_classes: int) -> NDArray[np.float32]:

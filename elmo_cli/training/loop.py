@@ -7,21 +7,24 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from elmo_cli.config import TrainingConfig
+from elmo_cli.training.adam import FusedAdam
 from elmo_cli.training.arrays import LabelledArrays, balanced_class_weights
 from elmo_cli.training.callbacks import KeepBest, ShowProgress, StopOnNaN
 from elmo_cli.training.checkpoints import Checkpoints
 from elmo_cli.training.determinism import make_deterministic
 from elmo_cli.training.history import EpochRecord, History
+from elmo_cli.training.order import epoch_order
+from elmo_cli.training.prefetch import prefetched
 from elmo_cli.training.steps import Steps
 
 logger = logging.getLogger(__name__)
 
-# Steps per call of the graph: enough to hide what a call costs, few enough for Ctrl-C to be heard soon.
-STEPS_PER_CALL = 64
+# Rows per call of the graph, about: enough to hide what a call costs, few enough for Ctrl-C to be heard soon,
+# and for the two blocks that exist at once to be small.
+BLOCK_ROWS = 1024
 
 
 def fit(
@@ -51,7 +54,7 @@ def fit(
         model: Takes ``train.inputs``-like batches (B, ...) and gives logits (B, C). Its trainable
             variables are trained. Whatever else its layers change must be among ``model.variables``,
             as a seed generator of dropout is.
-        train: The training rows.
+        train: The training rows; read in blocks, so that they may be larger than memory.
         valid: The validation rows; with ``class_weight: balanced`` they are weighed like the training
             rows, so that what is watched is what is minimised.
         config: Epochs, batch size, learning rate, patience, class weight.
@@ -72,10 +75,10 @@ def fit(
     """
     make_deterministic(seed)
     class_weights = _class_weights(train, valid, config)
-    train_rows, valid_rows = _tensors(train, class_weights), _tensors(valid, class_weights)
-    model(train_rows[0][:1])  # A model that was never called has no variables yet.
-    optimizer = keras.optimizers.Adam(config.learning_rate)
-    steps = Steps(model, optimizer, batch_size=config.batch_size, input_shape=train.inputs.shape[1:])
+    model(train.inputs[:1].astype(np.float32))  # A model that was never called has no variables yet.
+    optimizer = FusedAdam(config.learning_rate)
+    shape, dtype = train.inputs.shape[1:], train.inputs.dtype.name
+    steps = Steps(model, optimizer, batch_size=config.batch_size, input_shape=shape, input_dtype=dtype)
 
     variables = [*model.variables, *optimizer.variables]
     keep_best = KeepBest(config.patience)
@@ -95,9 +98,9 @@ def fit(
         for epoch in range(len(records), len(records) if keep_best.stopped_early else config.epochs):
             start = time.monotonic()
             watchers.on_epoch_begin(epoch)
-            order = np.random.default_rng((seed, epoch)).permutation(len(train.targets)).astype(np.int32)
-            loss, accuracy = _train_epoch(steps, train_rows, order)
-            val_loss, val_accuracy = _means([steps.evaluate(*valid_rows)], len(valid.targets))
+            order = epoch_order(len(train), seed=seed, epoch=epoch)
+            loss, accuracy = _train_epoch(steps, train, order, class_weights)
+            val_loss, val_accuracy = _evaluate(steps, valid, class_weights)
             seconds = time.monotonic() - start
             record = EpochRecord(epoch + 1, loss, accuracy, val_loss, val_accuracy, seconds)
             records.append(record)
@@ -132,15 +135,26 @@ def _class_weights(
     return np.ones(num_classes, np.float32)
 
 
-def _tensors(rows: LabelledArrays, class_weights: NDArray[np.float32]) -> tuple[Any, Any, Any]:
-    weights = class_weights[rows.targets]
-    return tf.constant(rows.inputs), tf.constant(rows.targets, "int32"), tf.constant(weights)
+def _train_epoch(
+    steps: Steps, train: LabelledArrays, order: NDArray[np.int64], class_weights: NDArray[np.float32]
+) -> tuple[float, float]:
+    """Takes the steps of one epoch; returns mean loss and accuracy."""
+    # Whole batches, so that the blocks cut none of them in two.
+    num_rows = steps.batch_size * max(1, BLOCK_ROWS // steps.batch_size)
+    sums = [
+        steps.train(block.inputs, block.targets, class_weights[block.targets], block.order)
+        for block in prefetched(train.blocks(order, num_rows))
+    ]
+    return _means(sums, len(train))
 
 
-def _train_epoch(steps: Steps, rows: tuple[Any, Any, Any], order: NDArray[np.int32]) -> tuple[float, float]:
-    per_call = STEPS_PER_CALL * steps.batch_size
-    parts = [order[start : start + per_call] for start in range(0, len(order), per_call)]
-    return _means([steps.train(*rows, part) for part in parts], len(order))
+def _evaluate(steps: Steps, valid: LabelledArrays, class_weights: NDArray[np.float32]) -> tuple[float, float]:
+    """Returns mean loss and accuracy."""
+    sums = [
+        steps.evaluate(block.inputs, block.targets, class_weights[block.targets])
+        for block in prefetched(valid.blocks(np.arange(len(valid)), BLOCK_ROWS))
+    ]
+    return _means(sums, len(valid))
 
 
 def _means(sums: list[tuple[Any, Any, Any]], num_rows: int) -> tuple[float, float]:

@@ -1,24 +1,23 @@
-"""The compiled inner loops: many training steps, or a whole evaluation, in one call of a graph."""
+"""The compiled inner loops: many training steps, or the evaluation of a block, in one call of a graph."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-EVALUATION_ROWS = 1024
-
 
 class Steps:
-    """Runs a classification model over rows in memory.
+    """Runs a classification model over blocks of rows.
 
     All batches of a call run inside one graph, so that Python costs nothing per step; a shorter last
-    batch is the same graph, traced once.
+    batch is the same graph, traced once. Inputs are cast to float32 batch by batch.
 
     Args:
         model: Built; takes inputs (B, ...) and gives logits (B, C).
         optimizer: Not yet built.
         batch_size: Rows per training step.
         input_shape: Shape of one row of inputs.
+        input_dtype: ``float32`` or ``float16``.
     """
 
     def __init__(
@@ -28,6 +27,7 @@ class Steps:
         *,
         batch_size: int,
         input_shape: tuple[int, ...],
+        input_dtype: str = "float32",
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -36,7 +36,7 @@ class Steps:
         optimizer.build(model.trainable_variables)
         # Fixed signatures, so that another number of rows does not mean another trace.
         rows = [
-            tf.TensorSpec([None, *input_shape], "float32"),
+            tf.TensorSpec([None, *input_shape], input_dtype),
             tf.TensorSpec([None], "int32"),
             tf.TensorSpec([None], "float32"),
         ]
@@ -47,10 +47,10 @@ class Steps:
         """Takes one step per ``batch_size`` rows.
 
         Args:
-            inputs: float32 (N, ...).
-            targets: int32 (N,).
-            weights: float32 (N,), what each row counts in the loss.
-            order: int32 (M,), the rows to use, in this order.
+            inputs: (M, ...) of the input type.
+            targets: int32 (M,).
+            weights: float32 (M,), what each row counts in the loss.
+            order: int32 (M,), the order in which to use the rows.
 
         Returns:
             Three float32 sums over the M rows: weighted cross-entropy, weights, correct predictions.
@@ -60,7 +60,7 @@ class Steps:
             rows = order[start : start + self.batch_size]
             batch_targets, batch_weights = tf.gather(targets, rows), tf.gather(weights, rows)
             with tf.GradientTape() as tape:
-                logits = self.model(tf.gather(inputs, rows), training=True)
+                logits = self.model(tf.cast(tf.gather(inputs, rows), "float32"), training=True)
                 losses = batch_weights * _cross_entropy(batch_targets, logits)
                 # Penalties, such as that on the layer mix, are part of what is minimised.
                 loss = tf.add_n([tf.reduce_mean(losses), *self.model.losses])
@@ -76,21 +76,16 @@ class Steps:
         """Runs the model as it predicts, without dropout.
 
         Args:
-            inputs: float32 (N, ...).
-            targets: int32 (N,).
-            weights: float32 (N,), what each row counts in the loss.
+            inputs: (M, ...) of the input type.
+            targets: int32 (M,).
+            weights: float32 (M,), what each row counts in the loss.
 
         Returns:
-            Three float32 sums over the N rows: weighted cross-entropy, weights, correct predictions.
+            Three float32 sums over the M rows: weighted cross-entropy, weights, correct predictions.
         """
-        loss_sum, weight_sum, num_correct = 0.0, 0.0, 0.0
-        for start in tf.range(0, tf.size(targets), EVALUATION_ROWS):
-            rows = slice(start, start + EVALUATION_ROWS)
-            logits = self.model(inputs[rows], training=False)
-            loss_sum += tf.reduce_sum(weights[rows] * _cross_entropy(targets[rows], logits))
-            weight_sum += tf.reduce_sum(weights[rows])
-            num_correct += _num_correct(targets[rows], logits)
-        return loss_sum, weight_sum, num_correct
+        logits = self.model(tf.cast(inputs, "float32"), training=False)
+        losses = weights * _cross_entropy(targets, logits)
+        return tf.reduce_sum(losses), tf.reduce_sum(weights), _num_correct(targets, logits)
 
 
 def _cross_entropy(targets: Any, logits: Any) -> Any:

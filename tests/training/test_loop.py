@@ -10,8 +10,9 @@ from tiny_training import AtEpoch, digest, in_another_process, interrupt, model,
 
 from elmo_cli.config import TrainingConfig
 from elmo_cli.errors import ConfigError
+from elmo_cli.training import loop
 from elmo_cli.training.arrays import LabelledArrays
-from elmo_cli.training.loop import fit
+from elmo_cli.training.loop import BLOCK_ROWS, fit
 
 
 def test_it_learns():
@@ -130,6 +131,79 @@ def test_another_seed_gives_another_order():
 def test_the_same_seed_gives_the_same_bits_in_another_process(tmp_path):
     done = in_another_process("import tiny_training as t; print(t.digest(t.train(epochs=3)[0]))", tmp_path)
     assert done.stdout.strip() == digest(train(epochs=3)[0]), done.stderr
+
+
+def weights_after_training(train_rows: LabelledArrays, valid_rows: LabelledArrays) -> list[np.ndarray]:
+    """Trains on more than one block of rows."""
+    classifier = model()
+    fit(classifier, train_rows, valid_rows, TrainingConfig(epochs=2), seed=7)
+    return classifier.get_weights()
+
+
+def assert_same_bits(ones: list[np.ndarray], others: list[np.ndarray]) -> None:
+    for one, other in zip(ones, others, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_file_mapped_into_memory_gives_the_bits_of_the_same_numbers_in_float32(tmp_path, dtype):
+    data = rows(BLOCK_ROWS + 100)
+    inputs = data.inputs.astype(dtype)
+    inputs.tofile(tmp_path / "inputs")
+    mapped = np.memmap(tmp_path / "inputs", dtype, mode="r", shape=inputs.shape)
+    in_memory = LabelledArrays(inputs.astype(np.float32), data.targets)
+    on_disk = LabelledArrays(mapped, data.targets)
+    assert_same_bits(weights_after_training(on_disk, on_disk), weights_after_training(in_memory, in_memory))
+
+
+def test_choosing_rows_gives_the_bits_of_a_copy_of_them():
+    data = rows(100)
+    chosen = np.array([0, 3, 3, 99, 50, *range(60)])
+    targets = data.targets[chosen]
+    without_copy = LabelledArrays(data.inputs, targets, chosen)
+    copy = LabelledArrays(data.inputs[chosen], targets)
+    assert_same_bits(weights_after_training(without_copy, without_copy), weights_after_training(copy, copy))
+
+
+class OnlyInBlocks:
+    """An array that cannot be had as a whole, and remembers how many rows were asked for at once."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+        self.shape, self.dtype = array.shape, array.dtype
+        self.most = 0
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __array__(self, *arguments: Any, **keywords: Any) -> np.ndarray:
+        raise AssertionError("all rows at once")
+
+    def __getitem__(self, which: Any) -> np.ndarray:
+        part = self._array[which]
+        self.most = max(self.most, len(part))
+        return part
+
+
+def test_rows_are_never_asked_for_all_at_once():
+    train_rows, valid_rows = rows(3 * BLOCK_ROWS + 5), rows(2 * BLOCK_ROWS + 5)
+    inputs, valid_inputs = OnlyInBlocks(train_rows.inputs), OnlyInBlocks(valid_rows.inputs)
+    in_blocks = LabelledArrays(inputs, train_rows.targets), LabelledArrays(valid_inputs, valid_rows.targets)
+    assert_same_bits(weights_after_training(*in_blocks), weights_after_training(train_rows, valid_rows))
+    assert inputs.most == valid_inputs.most == BLOCK_ROWS
+
+
+def test_a_block_holds_whole_batches(monkeypatch):
+    """Blocks are a matter of memory: where they end changes no step."""
+    data, config = rows(100), TrainingConfig(epochs=1, batch_size=12)
+    weights = []
+    for block_rows in (5, 30, 1000):
+        monkeypatch.setattr(loop, "BLOCK_ROWS", block_rows)
+        classifier = model()
+        fit(classifier, data, data, config, seed=7)
+        weights.append(classifier.get_weights())
+    assert_same_bits(weights[0], weights[2])
+    assert_same_bits(weights[1], weights[2])
 
 
 def test_balanced_weights_help_a_rare_class():
