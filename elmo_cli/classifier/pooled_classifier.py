@@ -81,16 +81,17 @@ class PooledClassifier(keras.Model):
         # The layers to one vector (B, P), and that to logits (B, C)
         return self.head(self.mix(pooled), training=training)
 
-    def adapt(self, pooled: NDArray[np.float32]) -> None:
+    def adapt(self, pooled: NDArray[Any], rows: NDArray[np.integer[Any]] | None = None) -> None:
         """Measures what standardisation needs on the training rows; does nothing when it is off.
 
         Args:
-            pooled: float32 (N, L, P).
+            pooled: float32 or float16 (R, L, P); see `Standardize.adapt`.
+            rows: Which of them to measure, integers (N,); None stands for all.
         """
         if not self.built:
             self.build((None, *pooled.shape[1:]))
         if self.standardize_layer is not None:
-            self.standardize_layer.adapt(pooled)
+            self.standardize_layer.adapt(pooled, rows)
 
     @property
     def num_trainable(self) -> int:

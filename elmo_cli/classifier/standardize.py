@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 PRIOR_ROWS = 10
 # Least variance a dimension is taken to have, as a share of the layer's mean variance.
 LEAST_SHARE = 0.01
-CHUNK_ROWS = 4096
+CHUNK_ROWS = 1024
 
 
 @keras.saving.register_keras_serializable("elmo_cli")
@@ -53,24 +53,24 @@ class Standardize(keras.layers.Layer):
             )
             setattr(self, name, weight)
 
-    def adapt(self, pooled: NDArray[np.float32]) -> None:
+    def adapt(self, pooled: NDArray[Any], rows: NDArray[np.integer[Any]] | None = None) -> None:
         """Measures mean and deviation.
 
         Args:
-            pooled: The training rows, float32 (N, L, P), N at least 1.
+            pooled: The training rows, float32 or float16 (R, L, P); read once and in pieces, so that they may
+                be a file that is mapped into memory.
+            rows: Which of them to measure, integers (N,); a row that is named twice counts twice. None
+                stands for all. N is at least 1.
 
         Raises:
             ValueError: When there is no row.
         """
-        num_rows = len(pooled)
+        num_rows = len(pooled) if rows is None else len(rows)
         if not num_rows:
             raise ValueError("there is no row to measure")
         if not self.built:
             self.build(pooled.shape)
-        # Two passes in float64, in chunks: exact, and without a second copy of all rows.
-        chunks = [pooled[start : start + CHUNK_ROWS] for start in range(0, num_rows, CHUNK_ROWS)]
-        mean = np.sum([chunk.sum(axis=0, dtype=np.float64) for chunk in chunks], axis=0) / num_rows
-        variance = np.sum([np.square(chunk - mean).sum(axis=0) for chunk in chunks], axis=0) / num_rows
+        mean, variance = _mean_and_variance(pooled, rows)
         layer_variance = variance.mean(axis=1, keepdims=True)  # (L, 1)
         variance = (num_rows * variance + PRIOR_ROWS * layer_variance) / (num_rows + PRIOR_ROWS)
         variance = np.maximum(variance, LEAST_SHARE * layer_variance)
@@ -83,3 +83,29 @@ class Standardize(keras.layers.Layer):
     def call(self, pooled: Any) -> Any:
         """Standardises; see the class."""
         return (ops.cast(pooled, "float32") - self.mean) * self.scale
+
+
+def _mean_and_variance(
+    pooled: NDArray[Any], rows: NDArray[np.integer[Any]] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Computes mean and variance over the rows, both (L, P), in one pass.
+
+    Reference:
+        Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample
+        variances", equation 2.1.
+    """
+    if rows is not None:
+        rows = np.sort(rows)  # from front to back, as suits a file
+    num_rows = len(pooled) if rows is None else len(rows)
+    mean, squares = np.zeros(pooled.shape[1:]), np.zeros(pooled.shape[1:])
+    for start in range(0, num_rows, CHUNK_ROWS):
+        stop = min(start + CHUNK_ROWS, num_rows)
+        chunk = pooled[start:stop] if rows is None else pooled[rows[start:stop]]
+        chunk = chunk.astype(np.float64)
+        chunk_mean = chunk.mean(axis=0)
+        chunk -= chunk_mean
+        # Sums of squared deviations add up, plus what the two means differ by.
+        apart = chunk_mean - mean
+        squares += np.square(chunk, out=chunk).sum(axis=0) + np.square(apart) * start * (stop - start) / stop
+        mean += apart * (stop - start) / stop
+    return mean, squares / num_rows

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from layer_battery import check_layer
 
+from elmo_cli.classifier import standardize
 from elmo_cli.classifier.standardize import CHUNK_ROWS, LEAST_SHARE, PRIOR_ROWS, Standardize
 
 
@@ -39,6 +40,26 @@ def test_every_layer_comes_to_mean_0_and_variance_1(num_rows):
     result = np.asarray(adapted(rows)(rows))
     np.testing.assert_allclose(result.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(result.var(axis=0), 1, atol=0.01)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_pieces_of_a_file_measure_what_numpy_measures_on_the_whole(tmp_path, monkeypatch, dtype):
+    monkeypatch.setattr(standardize, "CHUNK_ROWS", 64)
+    rows = (pooled(200) + 100).astype(dtype)
+    rows.tofile(tmp_path / "pooled")
+    layer = adapted(np.memmap(tmp_path / "pooled", dtype, mode="r", shape=rows.shape))
+    exact = rows.astype(np.float64)
+    variance = (200 * exact.var(axis=0) + PRIOR_ROWS * exact.var(axis=0).mean(axis=1, keepdims=True)) / 210
+    np.testing.assert_allclose(layer.mean, exact.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(layer.scale, 1 / np.sqrt(variance), rtol=1e-6)
+
+
+def test_chosen_rows_are_measured_like_a_copy_of_them():
+    rows, chosen = pooled(CHUNK_ROWS + 100), np.array([7, 7, 3, *range(CHUNK_ROWS + 50)])
+    layer, expected = Standardize(), adapted(rows[np.sort(chosen)])
+    layer.adapt(rows, chosen)
+    np.testing.assert_array_equal(layer.mean, expected.mean)
+    np.testing.assert_array_equal(layer.scale, expected.scale)
 
 
 def test_it_agrees_with_the_formula_by_hand():
