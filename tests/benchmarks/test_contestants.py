@@ -88,3 +88,17 @@ def test_drawn_batches_are_spread_evenly(contestants: ModuleType, count: int) ->
     drawn = spread(list(range(10)), count)
     assert len(drawn) == len(set(drawn)) == min(count, 10)
     assert max(np.diff([drawn[-1] - 10, *drawn])) <= 10 / count + 1
+
+
+def test_the_limit_counts_positions_distinct_words_and_their_characters(contestants: ModuleType) -> None:
+    from contestants.products import products_of
+
+    products = {product.name: product for product in products_of(OPTIONS, ["a bc", "bc"])}
+    # With the two marks there are 4 + 3 positions, for two directions of two layers.
+    assert products["LSTM gates"].total_rows == products["LSTM projection"].total_rows == 28
+    assert (products["LSTM gates"].inner, products["LSTM gates"].outer) == (16, 64)
+    assert products["LSTM gates"].gigaflop == pytest.approx(2e-9 * 28 * 16 * 64)
+    # Two distinct words with two marks each: 3 and 4 characters, and two highways.
+    assert (products["convolutions"].total_rows, products["convolutions"].inner) == (7, 28)
+    assert products["highways"].total_rows == 4
+    assert products["token projection"].total_rows == 2
