@@ -1,15 +1,10 @@
 """What every command says, and the exit code it ends with."""
 
-import contextlib
-import faulthandler
 import logging
 import os
 import sys
-import tempfile
 import traceback
-import warnings
-from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -142,57 +137,3 @@ def start_messages(*, quiet: bool = False, verbose: bool = False) -> None:
         package.removeHandler(handler)
     package.addHandler(_Lines(logging.WARNING if quiet else logging.NOTSET))
     package.propagate = False
-
-
-def start_tensorflow(device: Literal["auto", "cpu", "gpu"] = "auto", *, verbose: bool = False) -> None:
-    """Imports TensorFlow, chooses the device and runs a first operation, all without noise.
-
-    Most of what TensorFlow's native code says comes while it is imported, finds its devices and starts its
-    runtime. When that fails unexpectedly, what was held back is shown.
-
-    Args:
-        device: See `elmo_cli.training.device.use_device`.
-        verbose: Show everything.
-
-    Raises:
-        ConfigError: When there is no GPU but one is asked for.
-    """
-    if not verbose:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with contextlib.nullcontext() if verbose else _native_messages_held_back():
-        import tensorflow as tf
-
-        from elmo_cli.training.device import use_device
-
-        use_device(device)
-        if not verbose:
-            for name in ("tensorflow", "absl"):
-                logging.getLogger(name).setLevel(logging.ERROR)
-            warnings.filterwarnings("ignore", module=r"(tensorflow|tensorflow_hub|tf_keras|keras)\.")
-        square = tf.ones((4, 4))
-        tf.function(lambda: square @ square)()
-
-
-@contextlib.contextmanager
-def _native_messages_held_back() -> Iterator[None]:
-    """Keeps file descriptor 2 off the terminal; Python's own sys.stderr is not to be used meanwhile."""
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    # A crash of native code cannot be caught; at least it says where it happened.
-    reports_crashes = not faulthandler.is_enabled()
-    if reports_crashes:
-        faulthandler.enable(terminal)
-    with tempfile.TemporaryFile() as held_back:
-        os.dup2(held_back.fileno(), 2)
-        try:
-            yield
-        except Exception as error:
-            if not isinstance(error, ElmoCliError):
-                held_back.seek(0)
-                os.write(terminal, held_back.read())
-            raise
-        finally:
-            os.dup2(terminal, 2)
-            if reports_crashes:
-                faulthandler.disable()
-            os.close(terminal)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from elmo_cli.cli import console, options
+from elmo_cli.cli.startup import start_tensorflow
 
 if TYPE_CHECKING:
     from elmo_cli.evaluation.report import Report
@@ -64,7 +65,7 @@ def main(
     data = options.data_config(flags, directory.read_config().data, file)
     labelled = read_labelled_table(file, data, directory.read_preprocessor())
 
-    console.start_tensorflow(device, verbose=verbose)
+    start_tensorflow(device, verbose=verbose)
     from elmo_cli.workflows.evaluate import evaluate_file
 
     def show(report: "Report") -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from elmo_cli.cli import console, options
+from elmo_cli.cli.startup import start_tensorflow
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.text.formats import kind_of_name, part_of
 
@@ -129,7 +130,7 @@ def main(
                 pass
         tables = itertools.chain([first], tables)
 
-    console.start_tensorflow(device, verbose=verbose)
+    start_tensorflow(device, verbose=verbose)
     from elmo_cli.workflows.predict import Predictor, predict_tables
 
     predictor = Predictor(

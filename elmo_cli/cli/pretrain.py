@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from elmo_cli.cli import console, options
+from elmo_cli.cli.startup import start_tensorflow
 from elmo_cli.config import MAX_SEED
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
@@ -104,7 +105,7 @@ def main(
     console.start_messages(quiet=quiet, verbose=verbose)
     if minutes is None and max_tokens is None:
         minutes = 60.0
-    console.start_tensorflow(verbose=verbose)
+    start_tensorflow(verbose=verbose)
     from elmo_cli.workflows.pretrain import PretrainConfig, pretrain
 
     config = PretrainConfig(corpus=corpus, output=output, minutes=minutes, max_tokens=max_tokens, **settings)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from elmo_cli.cli import console, options
+from elmo_cli.cli.startup import start_tensorflow
 from elmo_cli.config import to_yaml
 
 logger = logging.getLogger(__name__)
@@ -145,7 +146,7 @@ def main(
     with NewRun(output, config, force=force, resume=resume, command=command) as run:
         with run.stage("reading"):
             tables = read_training_tables(config)
-        console.start_tensorflow(config.training.device, verbose=verbose)
+        start_tensorflow(config.training.device, verbose=verbose)
         from elmo_cli.workflows import train as workflow
 
         result = workflow.train(run, tables)

@@ -1,9 +1,5 @@
 """Every way a command can end has its exit code and its message."""
 
-import os
-import subprocess
-import sys
-
 import click
 import pytest
 from click.testing import CliRunner
@@ -75,34 +71,3 @@ def test_version(command: str) -> None:
     result = invoke(command, "--version")
     assert result.exit_code == 0
     assert result.stdout.startswith("elmo-cli, version ")
-
-
-HOLD = """
-import os, sys
-from elmo_cli.cli.console import _native_messages_held_back
-from elmo_cli.errors import ConfigError
-with _native_messages_held_back():
-    os.write(2, b"noise\\n")
-    {then}
-os.write(2, b"after\\n")
-"""
-
-
-@pytest.mark.parametrize(
-    ("then", "begins"),
-    [
-        ("pass", "after"),
-        ("raise ConfigError('no GPU')", "Traceback"),
-        ("raise RuntimeError('broken')", "noise\nTraceback"),
-        ("os.abort()", "Fatal Python error: Aborted"),
-    ],
-)
-def test_native_messages_are_held_back_but_failures_are_seen(then: str, begins: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", HOLD.format(then=then)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={key: value for key, value in os.environ.items() if key != "PYTHONFAULTHANDLER"},
-    )
-    assert result.stderr.startswith(begins)
