@@ -78,7 +78,8 @@ class ProjectedLSTMCell(keras.layers.Layer):
         self.kernel = self.add_weight(
             shape=(int(input_shape[-1] or 0) + self.projection_dim, 4 * self.dim), name="kernel"
         )
-        self.bias = self.add_weight(shape=(4 * self.dim,), initializer="zeros", name="bias")
+        # A bias costs nothing in full precision.
+        self.bias = self.add_weight(shape=(4 * self.dim,), initializer="zeros", dtype="float32", name="bias")
         self.projection_kernel = self.add_weight(
             shape=(self.dim, self.projection_dim), name="projection_kernel"
         )
@@ -106,10 +107,7 @@ class ProjectedLSTMCell(keras.layers.Layer):
     def step(self, inputs: Any, state: State, weights: Weights) -> State:
         """Does what `call` does with weights and inputs that are cast already."""
         memory, hidden = self.activate(self.gates(inputs, state.output, weights), state.memory)
-        output = ops.matmul(hidden, weights.projection_kernel)
-        if self.projection_clip is not None:
-            output = ops.clip(output, -self.projection_clip, self.projection_clip)
-        return State(output, memory)
+        return State(self.project(hidden, weights.projection_kernel), memory)
 
     def gates(self, inputs: Any, output: Any, weights: Weights) -> Any:
         """Returns all four gates before their activations, in one product: (B, I + P) x (I + P, 4D)."""
@@ -122,6 +120,13 @@ class ProjectedLSTMCell(keras.layers.Layer):
         if self.cell_clip is not None:
             memory = ops.clip(memory, -self.cell_clip, self.cell_clip)
         return memory, ops.cast(ops.sigmoid(o) * ops.tanh(memory), self.compute_dtype)
+
+    def project(self, hidden: Any, projection_kernel: Any) -> Any:
+        """Returns the output, (B, P), of what `activate` gave to be projected."""
+        output = ops.matmul(hidden, projection_kernel)
+        if self.projection_clip is not None:
+            output = ops.clip(output, -self.projection_clip, self.projection_clip)
+        return output
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of ``__init__``."""
