@@ -72,6 +72,7 @@ class EmbeddingCache:
         self._number = 0  # in the name of the file; a spoiled file is followed by one with the next number
         self._replaced = self._full = False
         self._process = os.getpid()
+        self._inherited: CacheFile | None = None  # the parent's, in a forked process: kept, but not touched
         self._place = ""
         try:
             self.directory = Path(directory or files.cache_directory() / "embeddings").absolute()
@@ -170,13 +171,12 @@ class EmbeddingCache:
 
     def close(self) -> None:
         """Brings the files within their bound and closes them; the cache is off afterwards."""
-        if os.getpid() == self._process:
-            with self._tolerating() as file:
-                if file:
-                    file.fit()
-            if self._file:
-                self._file.close()
-        self._file = None
+        with self._tolerating() as file:
+            if file:
+                file.fit()
+        if self._file:
+            self._file.close()
+            self._file = None
 
     def _open(self, *, after: int = 0) -> None:
         """Opens the newest file, or begins one with a number above ``after``."""
@@ -184,7 +184,7 @@ class EmbeddingCache:
         self._number = max([after + 1, *numbers])
         try:
             self._file = CacheFile(_path(self.directory, self._number), max_bytes=self.max_bytes)
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except _UNUSABLE as error:
             self._begin_anew(error)
         for number in numbers:
             if number < self._number:
@@ -240,8 +240,11 @@ class EmbeddingCache:
 
 def _default_bytes(directory: Path) -> int:
     """Returns the bound for a cache whose user named none."""
-    taken = sum(path.stat().st_size for path in directory.glob("v*.sqlite"))
-    return min(DEFAULT_BYTES, (shutil.disk_usage(directory).free + taken) // _FREE_SHARE)
+    available = shutil.disk_usage(directory).free
+    for path in directory.glob("v*.sqlite"):
+        with contextlib.suppress(FileNotFoundError):  # another process has just removed it
+            available += path.stat().st_size
+    return min(DEFAULT_BYTES, available // _FREE_SHARE)
 
 
 def _path(directory: Path, number: int) -> Path:

@@ -20,8 +20,8 @@ PORTION_BYTES = 4 << 20  # read or written at once: far more than a page, little
 
 _APPLICATION_ID = 0x454C4D6F  # "ELMo" in ASCII, in the file's header
 _PAGE_BYTES = 4096  # larger pages are faster, but would be a quarter empty with vectors of 12 kB
-_PIECE_KEYS = 16384  # looked up at once
-_PORTION_KEYS = 1024  # marked or removed at once
+_PIECE_KEYS = 16384  # looked up and marked at once
+_MIN_EVICTED, _MAX_EVICTED = 16, 1024  # entries, at once
 _JOURNAL_BYTES = 8 << 20  # room for what the journal of one transaction takes
 _SCHEMA = (
     # `session` is the last one that used the entry: the order in which entries are evicted.
@@ -52,7 +52,7 @@ class CacheFile:
     killed leaves a journal, from which the next one restores the last whole state.
 
     Every method raises sqlite3.Error when the file is damaged, the disk is full or not writable, or another
-    process holds a lock for longer than LOCK_TIMEOUT_S.
+    process holds a lock for longer than LOCK_TIMEOUT_S; where damage reaches the message, UnicodeDecodeError.
 
     Args:
         path: The file; made when absent.
@@ -117,7 +117,7 @@ class CacheFile:
             items: Keys and values, each value flat bytes, all together about PORTION_BYTES.
 
         Returns:
-            False when there is no room: everything else was used by this session.
+            False when there is no room: everything else was used by this session or later ones.
         """
         session = self._own_session()
         if not self._make_room(sum(room(len(value)) for _, value in items)):
@@ -198,9 +198,9 @@ class CacheFile:
 
     def _mark(self, entries: Sequence[int]) -> None:
         """Notes that entries are used by this session."""
-        for _, portion in _pieces(entries, _PORTION_KEYS):
+        if entries:
             session = self._own_session()
-            rows = [(session, entry, session) for entry in portion]
+            rows = [(session, entry, session) for entry in entries]
             with self._transaction("IMMEDIATE"):
                 update = "UPDATE entries SET session = ? WHERE id = ? AND session < ?"
                 self._connection.executemany(update, rows)
@@ -220,12 +220,12 @@ class CacheFile:
         while (used := self._used_pages()) > goal:
             (num_entries,) = self._connection.execute("SELECT count(*) FROM entries").fetchone()
             # As many as there would be in the pages that are too many, were all of one size.
-            limit = math.ceil(num_entries * (used - goal) / used)
+            limit = max(_MIN_EVICTED, math.ceil(num_entries * (used - goal) / used))
             oldest = "SELECT id FROM entries WHERE session < ? ORDER BY session, id LIMIT ?"
             victims = [entry for (entry,) in self._connection.execute(oldest, (session, limit)).fetchall()]
             if not victims:
                 break
-            for _, portion in _pieces(victims, _PORTION_KEYS):
+            for _, portion in _pieces(victims, _MAX_EVICTED):
                 self._remove(portion, before=session)
                 if self._used_pages() <= goal:
                     break

@@ -12,7 +12,7 @@ import sys
 import textwrap
 import time
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from cache_process import found, items, key, value
 from elmo_cli.byte_counts import format_bytes
 from elmo_cli.elmo import cache_file
 from elmo_cli.elmo.cache import DEFAULT_BYTES, EmbeddingCache
+from elmo_cli.elmo.cache_file import CacheFile
 
 SMALL = 2_000_000  # a bound that some 300 values of 5 kB fill
 
@@ -175,6 +176,10 @@ def test_a_forked_process_opens_its_own(place: Path, project: Path) -> None:
     """
     with child(code, project) as process:
         assert process.wait(60) == 0
+    with contextlib.closing(sqlite3.connect(the_file(place))) as connection:
+        assert connection.execute("SELECT session FROM clock").fetchone() == (
+            2,
+        )  # the parent's and the child's
     with EmbeddingCache(place) as cache:
         assert found(cache, range(200)) == {*range(60), *range(100, 150)}
 
@@ -265,7 +270,7 @@ def test_a_damaged_file_is_replaced_with_one_warning(place: Path, caplog: pytest
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (b"CREATE TABLE contents", b"CREATE TABLE \xff\xfentents"),  # a message that is no Unicode
+        (b"CREATE TABLE contents", b"CREATE \xffABLE contents"),  # stands in a message that is no Unicode
         (b"CREATE TABLE entries", b"CREATE TABLE entriss"),
         (b"session INTEGER", b"sessiom INTEGER"),
     ],
@@ -330,6 +335,16 @@ def test_others_go_on_when_a_file_is_replaced_under_them(
         assert other.is_on
         assert found(other, range(200)) == set(range(200))
     assert len(warnings(caplog)) == 2  # each of the two says it once
+
+
+def test_a_file_that_is_gone_is_begun_anew(place: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with EmbeddingCache(place) as cache:
+        cache.write(items(range(5)))
+        the_file(place).unlink()
+        cache.write(items(range(5, 10)))  # finds out
+        cache.write(items(range(5, 10)))
+        assert found(cache, range(10)) == set(range(5, 10))
+    assert len(warnings(caplog)) == 1
 
 
 # Where nothing can be kept
@@ -475,6 +490,26 @@ def test_what_this_session_used_is_not_thrown_out_for_more(
     assert size(place) <= SMALL
     (message,) = warnings(caplog)
     assert "is full (2 MB), and all in it is in use" in message
+
+
+def test_what_others_use_while_it_evicts_stays(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with EmbeddingCache(place, max_bytes=SMALL) as cache:
+        cache.write(items(range(300)))
+        kept = found(cache, range(300))
+    remove = CacheFile._remove
+
+    def interrupted(self: CacheFile, entries: Sequence[int], **options: float) -> None:
+        """Between the choice of the oldest entries and their removal, another session reads 50 of them."""
+        monkeypatch.undo()
+        with EmbeddingCache(place, max_bytes=SMALL) as other:
+            assert found(other, range(50)) == set(range(50))
+        remove(self, entries, **options)
+
+    with EmbeddingCache(place, max_bytes=SMALL) as cache:
+        monkeypatch.setattr(CacheFile, "_remove", interrupted)
+        cache.write(items(range(1000, 1010)))
+        assert found(cache, range(50)) == set(range(50))
+        assert len(found(cache, sorted(kept))) < len(kept)
 
 
 def test_a_value_that_would_push_out_too_much_is_not_kept(place: Path) -> None:
