@@ -17,8 +17,7 @@ from elmo_cli.training.checkpoints import Checkpoints
 from elmo_cli.training.determinism import make_deterministic
 from elmo_cli.training.history import EpochRecord, History
 from elmo_cli.training.order import epoch_order
-from elmo_cli.training.prefetch import prefetched
-from elmo_cli.training.steps import Steps
+from elmo_cli.training.steps import Steps, feed
 
 logger = logging.getLogger(__name__)
 
@@ -140,21 +139,15 @@ def _train_epoch(
 ) -> tuple[float, float]:
     """Takes the steps of one epoch; returns mean loss and accuracy."""
     # Whole batches, so that the blocks cut none of them in two.
-    num_rows = steps.batch_size * max(1, BLOCK_ROWS // steps.batch_size)
-    sums = [
-        steps.train(block.inputs, block.targets, class_weights[block.targets], block.order)
-        for block in prefetched(train.blocks(order, num_rows))
-    ]
-    return _means(sums, len(train))
+    block_rows = steps.batch_size * max(1, BLOCK_ROWS // steps.batch_size)
+    blocks = feed(train, order, block_rows=block_rows, class_weights=class_weights)
+    return _means([steps.train(*block) for block in blocks], len(train))
 
 
 def _evaluate(steps: Steps, valid: LabelledArrays, class_weights: NDArray[np.float32]) -> tuple[float, float]:
     """Returns mean loss and accuracy."""
-    sums = [
-        steps.evaluate(block.inputs, block.targets, class_weights[block.targets])
-        for block in prefetched(valid.blocks(np.arange(len(valid)), BLOCK_ROWS))
-    ]
-    return _means(sums, len(valid))
+    blocks = feed(valid, np.arange(len(valid)), block_rows=BLOCK_ROWS, class_weights=class_weights)
+    return _means([steps.evaluate(*block[:3]) for block in blocks], len(valid))
 
 
 def _means(sums: list[tuple[Any, Any, Any]], num_rows: int) -> tuple[float, float]:

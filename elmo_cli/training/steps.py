@@ -1,9 +1,39 @@
 """The compiled inner loops: many training steps, or the evaluation of a block, in one call of a graph."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
+
+from elmo_cli.training.arrays import LabelledArrays
+from elmo_cli.training.prefetch import prefetched
+
+
+def feed(
+    rows: LabelledArrays, order: NDArray[np.int64], *, block_rows: int, class_weights: NDArray[np.float32]
+) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """Yields what `Steps.train` is called with, the next block made ready while the graph works.
+
+    Args:
+        rows: What to take from.
+        order: Which rows, int64 (M,), in this order.
+        block_rows: Rows of a block; the last one may have fewer.
+        class_weights: What a row of each class counts in the loss, float32 (C,).
+
+    Yields:
+        Tensors of one block: inputs, targets, weights, order.
+    """
+
+    def tensors() -> Iterator[tuple[Any, Any, Any, Any]]:
+        for block in rows.blocks(order, block_rows):
+            weights = class_weights[block.targets]
+            inputs, targets = tf.convert_to_tensor(block.inputs), tf.convert_to_tensor(block.targets)
+            yield inputs, targets, tf.convert_to_tensor(weights), tf.convert_to_tensor(block.order)
+
+    return prefetched(tensors())
 
 
 class Steps:
