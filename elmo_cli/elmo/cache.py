@@ -37,6 +37,7 @@ _SPOILED = (
     sqlite3.SQLITE_ERROR,
     sqlite3.SQLITE_CONSTRAINT,
     sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_TOOBIG,  # nothing that we store is
 )
 
 

@@ -365,7 +365,7 @@ def assert_off(cache: EmbeddingCache, caplog: pytest.LogCaptureFixture, reason: 
 def test_a_place_that_cannot_be_a_directory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
     with EmbeddingCache(tmp_path / "file" / "embeddings") as cache:
-        assert_off(cache, caplog, "Not a directory")
+        assert_off(cache, caplog, str(tmp_path / "file"))
 
 
 def test_no_home_directory(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
