@@ -2,11 +2,12 @@
 
     python benchmarks/encode.py ../shared/datasets/{sst2,trec} --torch-python torch-env/bin/python
 
-Contestants, in benchmarks/contestants/: ours in both precisions; the seed's recipe, a TensorFlow 1 graph with
-batches of 32 in the order of the file, padded to the longest sentence of all; the same, padded per batch; the
-same with batches of 128 sorted by length, as AllenNLP's users did; and, where --torch-python names a Python
-that has torch, numpy and h5py, a biLM in PyTorch with sorted batches of 128. The limit is what the matrix
-products alone would take, each timed in its own shape (contestants/products.py).
+Contestants, in benchmarks/contestants/: ours in both precisions; the seed's recipe, a TensorFlow 1 graph
+with batches of 32 in the order of the file, padded to the longest sentence of all; the same, padded per
+batch; the same with batches of 128 sorted by length, as AllenNLP's users did; and, where --torch-python
+names a Python that has torch, numpy and h5py, a biLM in PyTorch with sorted batches of 128. The limit is
+what the matrix products alone would take, each timed in its own shape, once as published and once without
+what ours leaves out (contestants/products.py).
 
 Before anything is timed, all have to give the same vectors. Then they take turns for some rounds; ours encode
 all sentences each time, another one as many of its batches, drawn evenly from all and anew in each round, as
@@ -27,14 +28,15 @@ import numpy as np
 import tensorflow as tf
 from contestants.line_up import Contestant, Vectors, line_up
 from contestants.ours import PRECISIONS
-from contestants.products import Product, gigaflops, products_of
+from contestants.products import Product, Shape, gigaflops, products_of
 from contestants.random_weights import SHAPES, write_random_elmo
 from contestants.texts import num_tokens, sample_texts, spread
 
 from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.elmo.source import resolve
 
-Rates = dict[tuple[str, Product], list[float]]
+Speeds = dict[str, list[float]]
+Rates = dict[tuple[str, Shape], list[float]]
 
 
 def relative_rms(found: Vectors, expected: Vectors) -> float:
@@ -73,28 +75,33 @@ def num_traces() -> int:
 def measure(weights: Path, texts: list[str], arguments: argparse.Namespace) -> None:
     """Prints the tables of one ELMo."""
     contestants = line_up(weights, texts, arguments.torch_python)
-    products = products_of(BiLMOptions.from_json(weights / "options.json"), texts)
+    options = BiLMOptions.from_json(weights / "options.json")
+    limits = {
+        name: products_of(options, texts, as_published=name == "as published")
+        for name in ("as published", "ours")
+    }
+    shapes = dict.fromkeys(product.shape for products in limits.values() for product in products)
     check_agreement(contestants, [*texts[:40], "", "naïve 🙂 " + "x" * 60])
     compare_precisions(*(contestant.encode(contestant.batches)[1] for contestant in contestants[:2]))
     parts = {each.name: each.num_batches_in(arguments.seconds) for each in contestants[2:]}
     traces = num_traces()
-    speeds: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+    speeds: Speeds = {contestant.name: [] for contestant in contestants}
     measured: dict[str, int] = {}
-    rates: Rates = {(precision, product): [] for precision in PRECISIONS for product in products}
+    rates: Rates = {(precision, shape): [] for precision in PRECISIONS for shape in shapes}
     for number in range(arguments.rounds):
         for contestant in contestants:
             some = spread(contestant.batches, parts.get(contestant.name, 1), seed=number)
             seconds, vectors = contestant.encode(some)
             speeds[contestant.name].append(sum(map(num_tokens, some)) / seconds)
             measured[contestant.name] = len(vectors)
-        for precision, product in rates:
-            rates[precision, product].append(gigaflops(product, precision))
+        for precision, shape in rates:
+            rates[precision, shape].append(gigaflops(shape, precision))
     print(f"- graphs traced in the timed rounds: {num_traces() - traces}\n")
     print_speeds(speeds, measured)
-    print_limit(num_tokens(texts), rates, speeds)
+    print_limits(limits, num_tokens(texts), rates, speeds)
 
 
-def print_speeds(speeds: dict[str, list[float]], measured: dict[str, int]) -> None:
+def print_speeds(speeds: Speeds, measured: dict[str, int]) -> None:
     """Prints tokens per second, and how many times as fast ours are."""
     medians = {name: statistics.median(values) for name, values in speeds.items()}
     our_names = [f"ours, {precision}" for precision in PRECISIONS]
@@ -107,27 +114,27 @@ def print_speeds(speeds: dict[str, list[float]], measured: dict[str, int]) -> No
         print(f"| {name} | {measured[name]:,} | {speed} | {ratios} |")
 
 
-def print_limit(tokens: int, rates: Rates, speeds: dict[str, list[float]]) -> None:
-    """Prints the rate of each product, the limit that follows, and how much of it ours reach."""
+def print_limits(limits: dict[str, list[Product]], tokens: int, rates: Rates, speeds: Speeds) -> None:
+    """Prints work and rate of each product, the limits that follow, and how much of them ours reach."""
     medians = {key: statistics.median(values) for key, values in rates.items()}
-    seconds = {key: key[1].gigaflop / rate for key, rate in medians.items()}
-    totals = {
-        p: sum(value for (precision, _), value in seconds.items() if precision == p) for p in PRECISIONS
-    }
-    print("\n| product | rows x inner x outer | MFLOP per token |", end="")
-    print(*(f" {precision}: GFLOP/s | share of time |" for precision in PRECISIONS), sep="")
-    print("|---|---|---|" + "---|---|" * len(PRECISIONS))
-    for product in dict.fromkeys(product for _, product in rates):
-        cells = [f"{medians[p, product]:.0f} | {seconds[p, product] / totals[p]:.0%}" for p in PRECISIONS]
-        shape = f"{product.rows} x {product.inner} x {product.outer}"
-        work = f"{1000 * product.gigaflop / tokens:.1f}"
-        print(f"| {product.name} | {shape} | {work} | {' | '.join(cells)} |")
+    print("\n| product | rows x inner x outer |", end="")
+    print(*(f" MFLOP per token, {name} |" for name in limits), end="", sep="")
+    print(*(f" GFLOP/s, {precision} |" for precision in PRECISIONS), sep="")
+    print("|---|---|" + "---|" * (len(limits) + len(PRECISIONS)))
+    work = {(name, each.name): each.gigaflop for name, products in limits.items() for each in products}
+    for product in dict.fromkeys(
+        (each.name, each.shape) for products in limits.values() for each in products
+    ):
+        cells = [f"{1000 * work.get((name, product[0]), 0) / tokens:.1f}" for name in limits]
+        cells += [f"{medians[precision, product[1]]:.0f}" for precision in PRECISIONS]
+        print(f"| {product[0]} | {' x '.join(map(str, product[1]))} | {' | '.join(cells)} |")
     print()
     for precision in PRECISIONS:
-        limit, speed = tokens / totals[precision], statistics.median(speeds[f"ours, {precision}"])
-        print(
-            f"Limit in {precision}: {limit:,.0f} tokens/s; ours reach {speed / limit:.0%} of it.", flush=True
-        )
+        speed = statistics.median(speeds[f"ours, {precision}"])
+        for name, products in limits.items():
+            seconds = sum(product.gigaflop / medians[precision, product.shape] for product in products)
+            share = f"ours reach {speed * seconds / tokens:.0%} of it"
+            print(f"- Limit in {precision}, {name}: {tokens / seconds:,.0f} tokens/s; {share}.", flush=True)
 
 
 def main() -> None:

@@ -90,15 +90,22 @@ def test_drawn_batches_are_spread_evenly(contestants: ModuleType, count: int) ->
     assert max(np.diff([drawn[-1] - 10, *drawn])) <= 10 / count + 1
 
 
-def test_the_limit_counts_positions_distinct_words_and_their_characters(contestants: ModuleType) -> None:
+@pytest.mark.parametrize("as_published", [True, False])
+def test_the_limit_counts_positions_distinct_words_and_characters(
+    contestants: ModuleType, as_published: bool
+) -> None:
     from contestants.products import products_of
 
-    products = {product.name: product for product in products_of(OPTIONS, ["a bc", "bc"])}
-    # With the two marks there are 4 + 3 positions, for two directions of two layers.
-    assert products["LSTM gates"].total_rows == products["LSTM projection"].total_rows == 28
-    assert (products["LSTM gates"].inner, products["LSTM gates"].outer) == (16, 64)
-    assert products["LSTM gates"].gigaflop == pytest.approx(2e-9 * 28 * 16 * 64)
-    # Two distinct words with two marks each: 3 and 4 characters, and two highways.
-    assert (products["convolutions"].total_rows, products["convolutions"].inner) == (7, 28)
-    assert products["highways"].total_rows == 4
-    assert products["token projection"].total_rows == 2
+    products = products_of(OPTIONS, ["a bc", "bc"], as_published=as_published)
+    rows = {product.name: product.total_rows for product in products}
+    # Two distinct words with two marks each: 3 and 4 characters; two highways.
+    cnn = {"convolutions": 7, "highways": 4, "token projection": 2}
+    # Two directions of two layers; 4 + 3 positions with the marks, 2 + 1 without.
+    if as_published:
+        assert rows == {**cnn, "gates of input and state": 28, "LSTM projection": 28}
+    else:
+        first_layer = {"gates of input, first layer": 4, "gates of state, first layer": 6}
+        assert rows == {**cnn, **first_layer, "gates of input and state": 6, "LSTM projection": 12}
+    gates = next(product for product in products if product.name == "gates of input and state")
+    assert gates.shape[1:] == (16, 64)
+    assert gates.gigaflop == pytest.approx(2e-9 * gates.total_rows * 16 * 64)
