@@ -54,11 +54,13 @@ def measure(command: list[str], *, cache: Path, answer_lines: int = 0) -> Cost:
         SystemExit: When it fails; what it said is part of the message.
     """
     environment = os.environ | {"ELMO_CLI_CACHE": str(cache)}
-    with tempfile.TemporaryFile("w+") as complaints:
-        start = time.perf_counter()
-        process = subprocess.Popen(
+    start = time.perf_counter()
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=complaints, env=environment, text=True
-        )
+        ) as process,
+    ):
         if process.stdout is None:
             raise RuntimeError("a pipe was asked for")
         for _ in range(answer_lines):

@@ -27,8 +27,8 @@ def test_texts_are_short_distinct_and_always_the_same(commands: ModuleType) -> N
 def test_the_answer_is_timed_apart_from_the_end(commands: ModuleType, tmp_path: Path) -> None:
     slow_end = "import time; b = bytearray(1 << 27); print('answer', flush=True); time.sleep(0.2)"
     cost = commands.measure([sys.executable, "-c", slow_end], cache=tmp_path, answer_lines=1)
-    assert cost.answer_s + 0.1 < cost.seconds
-    assert 0 < cost.processor_s
+    assert cost.answer_s < cost.seconds - 0.1  # it sleeps longer than that
+    assert cost.processor_s > 0
     assert 1 << 27 < cost.peak_bytes < 1 << 29
 
 
