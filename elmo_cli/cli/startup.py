@@ -47,7 +47,7 @@ def start_tensorflow(device: Literal["auto", "cpu", "gpu"] = "auto", *, verbose:
                 logging.getLogger(name).setLevel(logging.ERROR)
             warnings.filterwarnings("ignore", module=r"(tensorflow|tensorflow_hub|tf_keras|keras)\.")
         square = tf.ones((4, 4))
-        tf.function(lambda: square @ square)()
+        tf.function(lambda: square @ square, autograph=False)()
 
 
 def _import_tensorflow() -> None:
