@@ -118,17 +118,26 @@ class ElmoConfig:
         handle: ``bundled``, a TensorFlow Hub URL, a directory, a .tar.gz, an AllenNLP directory,
             or ``OPTIONS.json,WEIGHTS.hdf5``.
         trainable: ``none`` keeps everything of ELMo fixed; ``mix`` learns the mix of its layers.
-        batch_tokens: Most tokens (rows times longest row) embedded at once.
+        precision: Of the matrix products inside a native ELMo: ``bfloat16``, ``float32``, or ``auto``, which
+            is bfloat16 where the processor has instructions for it.
+        batch_tokens: Most tokens (rows times longest row) embedded at once; when absent, as many as take
+            about 1 GB.
+        memory_bytes: Most bytes of pooled vectors of a table in memory; more than that are in a temporary
+            file.
     """
 
     handle: str = "bundled"
     trainable: Literal["none", "mix"] = "mix"
-    batch_tokens: int = 8192
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    batch_tokens: int | None = None
+    memory_bytes: int = 2_000_000_000
 
     def __post_init__(self) -> None:
         """Checks ranges."""
         _check(bool(self.handle.strip()), "elmo.handle", "bundled, a URL or a path", self.handle)
-        _check(self.batch_tokens >= 1, "elmo.batch_tokens", "at least 1", self.batch_tokens)
+        positive = self.batch_tokens is None or self.batch_tokens >= 1
+        _check(positive, "elmo.batch_tokens", "at least 1", self.batch_tokens)
+        _check(self.memory_bytes >= 0, "elmo.memory_bytes", "at least 0", self.memory_bytes)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,14 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither use nor fill the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ELMO_CLI_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @contextlib.contextmanager
 def messages_as_before() -> Iterator[None]:
     """Commands send the package's messages to stderr; afterwards they go where they went before."""

@@ -85,10 +85,11 @@ class FrozenBiLM:
     def _prepare(self, cell: ProjectedLSTMCell, *, is_first: bool) -> _Cell:
         kernel, bias, projection_kernel = cell.cast_weights()
         width = kernel.shape[0] - cell.projection_dim
-        parts = [kernel[:width], kernel[width:]] if is_first else [None, tf.identity(kernel)]
+        input_kernel, kernel = (kernel[:width], kernel[width:]) if is_first else (None, tf.identity(kernel))
         if self._transposed:
-            parts = [None if part is None else tf.transpose(part) for part in parts]
-        return _Cell(cell, *parts, tf.cast(bias, tf.float32), tf.identity(projection_kernel))
+            input_kernel = None if input_kernel is None else tf.transpose(input_kernel)
+            kernel = tf.transpose(kernel)
+        return _Cell(cell, input_kernel, kernel, tf.cast(bias, tf.float32), tf.identity(projection_kernel))
 
     def _product(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         return tf.matmul(inputs, kernel, transpose_b=self._transposed)
@@ -136,8 +137,8 @@ class FrozenBiLM:
         """
         if self._marks is None:
             self._marks = self._vectors_of_marks()
-        distinct, tokens = np.unique(tokens, return_inverse=True)
-        lanes: Lanes = fill_lanes(tokens.reshape(-1).astype(np.int32), lengths)
+        distinct, numbers = np.unique(tokens, return_inverse=True)
+        lanes = fill_lanes(numbers.reshape(-1).astype(np.int32), lengths)
         read = self._layers[compiled and lanes.begins.shape[1] == MAX_LANES]
         return read(self._marks, tf.gather(vectors, distinct.astype(np.int32)), lengths, *lanes)
 

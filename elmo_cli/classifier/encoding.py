@@ -1,13 +1,20 @@
 """Texts become pooled vectors, once: frozen embeddings need no second look."""
 
+import itertools
 import logging
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from elmo_cli.classifier.matrix import new_matrix
 from elmo_cli.classifier.pooling import MaskedPooling
+from elmo_cli.elmo.cache import EmbeddingCache
+from elmo_cli.elmo.cache_key import KeySpace
 from elmo_cli.elmo.embedder import Embedder
 from elmo_cli.errors import ConfigError, SourceError
 from elmo_cli.progress import track
@@ -15,14 +22,32 @@ from elmo_cli.text.sentences import Sentences
 
 logger = logging.getLogger(__name__)
 
-MAX_ROWS = 512  # per batch; more gains nothing and makes progress coarse
+WORTH_SAYING = 10**6  # bytes that the cache grows by
+MAX_ROWS = 1024  # per batch; more gains nothing and makes progress coarse
+BATCH_BYTES = 1 << 30  # about what a batch may take while it is embedded, if no number of tokens is given
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The pooled vectors of N sentences, each distinct one stored once.
+
+    Args:
+        vectors: float32 or float16 (M, L, P), in memory or mapped from a file.
+        rows: For each sentence its row of ``vectors``, int64 (N,).
+    """
+
+    vectors: NDArray[Any]
+    rows: NDArray[np.int64]
 
 
 class Encoder:
     """Embeds and pools sentences: each distinct one once, longest first, in batches of like length.
 
-    Keep one and call it again for chunks of a stream: its graph is traced once. When memory runs out, the
+    Keep one and call it again for chunks of a stream: its graphs are traced once. When memory runs out, the
     batch is halved, and so are all later ones.
+
+    Vectors have the type float32, or float16 where the embedder computes in bfloat16: its own rounding is
+    sixteen times coarser. So they are the same whether they come from the cache or not.
 
     Args:
         embedder: Where the vectors come from.
@@ -33,65 +58,119 @@ class Encoder:
         self.embedder = embedder
         self.pooling = pooling
         self.shape = (embedder.num_layers, embedder.dim * len(pooling.poolings))
-        # Numbers of rows and tokens are left open, so that one trace serves every batch.
-        signature = [tf.TensorSpec([None], tf.string)]
-        self._embed_and_pool = tf.function(lambda texts: pooling(*embedder(texts)), input_signature=signature)
+        self.dtype = np.dtype(np.float16 if embedder.precision == "bfloat16" else np.float32)
+        layers = tf.TensorSpec([None, embedder.num_layers, None, embedder.dim], tf.float32)
+        mask = tf.TensorSpec([None, None], tf.bool)
+        self._pool = tf.function(lambda *batch: pooling(*batch), input_signature=[layers, mask])
+        self._key = KeySpace(
+            fingerprint=embedder.source.fingerprint,
+            stored=f"layers pooled by {','.join(pooling.poolings)}, computed in {embedder.precision}",
+            dtype=self.dtype.name,
+        )
         self._tokens_that_fit: int | None = None
 
-    def __call__(self, sentences: Sentences, *, batch_tokens: int) -> NDArray[np.float32]:
+    def __call__(
+        self,
+        sentences: Sentences,
+        *,
+        batch_tokens: int | None = None,
+        cache: EmbeddingCache | None = None,
+        memory_bytes: int | None = None,
+    ) -> Encoded:
         """Encodes sentences.
 
         Args:
             sentences: N space-joined texts and their lengths in tokens.
-            batch_tokens: Most tokens in a batch, rows times longest row; one row is always taken.
+            batch_tokens: Most tokens in a batch, rows times longest row; one row is always taken. By
+                default as many as take about `BATCH_BYTES`.
+            cache: Where vectors are looked for first and kept afterwards.
+            memory_bytes: Most bytes of vectors to hold in memory; more than that are in a file.
 
         Returns:
-            float32 (N, L, P) in the order of the sentences.
+            The vectors.
 
         Raises:
             ConfigError: When memory does not suffice for a single sentence.
             SourceError: When a vector holds NaN or infinity.
+            RunError: When there is no room for the file.
             ValueError: When ``batch_tokens`` is less than 1.
         """
+        if batch_tokens is None:
+            batch_tokens = max(1, BATCH_BYTES // self.embedder.token_bytes)
         if batch_tokens < 1:
             raise ValueError(f"batch_tokens must be at least 1, not {batch_tokens}")
         # Distinct texts, in order of appearance, and for each row the number of its text.
         numbers: dict[str, int] = {}
-        rows = [numbers.setdefault(text, len(numbers)) for text in sentences.texts]
+        rows = np.array([numbers.setdefault(text, len(numbers)) for text in sentences.texts], np.int64)
         lengths = np.ones(len(numbers), np.int64)
         lengths[rows] = np.maximum(sentences.lengths, 1)
         texts = np.array([*numbers, None], object)[:-1]  # None keeps NumPy from making other types of it
-        vectors = np.empty((len(texts), *self.shape), np.float32)
-        encoded = self._fill(vectors, texts, lengths, batch_tokens)
-        for _ in track(encoded, total=len(texts), description="embedding"):
-            pass
-        return vectors if len(texts) == len(rows) else vectors[rows]
+        vectors = new_matrix((len(texts), *self.shape), self.dtype, memory_bytes=memory_bytes)
 
-    def _fill(
-        self,
-        vectors: NDArray[np.float32],
-        texts: NDArray[np.object_],
-        lengths: NDArray[np.int64],
-        budget: int,
-    ) -> Iterator[int]:
-        """Writes each text's vectors into its row of ``vectors`` and yields the number of each row done."""
+        keys = [self._key(text) for text in texts] if cache and cache.is_on else []
+        missing = self._recall(vectors, keys, cache)
+        embedded = self._embed(texts[missing], lengths[missing], batch_tokens)
+        for chosen, pooled in embedded:
+            vectors[missing[chosen]] = pooled
+            if cache and keys:
+                cache.write(
+                    (keys[missing[row]], vector.tobytes()) for row, vector in zip(chosen, pooled, strict=True)
+                )
+        return Encoded(vectors, rows)
+
+    def _recall(
+        self, vectors: NDArray[Any], keys: list[bytes], cache: EmbeddingCache | None
+    ) -> NDArray[np.int64]:
+        """Fills in what the cache has; returns the rows that are missing, and says how many they are."""
+        missing = np.ones(len(vectors), np.bool_)
+        if cache and keys:
+            for row, value in cache.read(keys):
+                vectors[row] = np.frombuffer(value, self.dtype).reshape(self.shape)
+                missing[row] = False
+            num_missing, value_bytes = int(missing.sum()), self.dtype.itemsize * math.prod(self.shape)
+            logger.log(
+                logging.INFO if num_missing * value_bytes >= WORTH_SAYING else logging.DEBUG,
+                "%d of %d distinct texts are in the cache. %s",
+                len(vectors) - num_missing,
+                len(vectors),
+                cache.describe_growth(num_missing, value_bytes),
+            )
+        return np.flatnonzero(missing)
+
+    def _embed(
+        self, texts: NDArray[np.object_], lengths: NDArray[np.int64], budget: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        """Yields the numbers of some texts and their vectors (B, L, P), until all are done."""
+        if not len(texts):
+            return
+        read = self.embedder.reader(texts)
         # Longest first: what does not fit into memory shows at once, and time left is not underrated.
         order = np.argsort(-lengths, kind="stable")
+        progress = track(order, total=len(order), description="embedding")
         start = 0
         while start < len(order):
             longest = int(lengths[order[start]])
             if self._tokens_that_fit is not None:
                 budget = min(budget, self._tokens_that_fit)
-            batch = order[start : start + min(MAX_ROWS, max(1, budget // longest))]
+            batch = order[start : start + self._num_rows(budget // longest)]
             try:
-                pooled = self._embed_and_pool(tf.constant(texts[batch], tf.string)).numpy()
+                pooled = self._pool(*read(batch)).numpy()
             except tf.errors.ResourceExhaustedError as error:
                 self._halve(len(batch), longest, error)
                 continue
+            with np.errstate(over="ignore"):
+                pooled = pooled.astype(self.dtype, copy=False)
             self._check(pooled, texts[batch])
-            vectors[batch] = pooled
+            yield batch, pooled
             start += len(batch)
-            yield from batch.tolist()
+            _advance(progress, len(batch))
+        _advance(progress, None)  # to its end
+
+    def _num_rows(self, num_rows: int) -> int:
+        """Returns how many rows to embed at once where so many may be."""
+        num_rows = max(1, min(MAX_ROWS, num_rows))
+        full = self.embedder.full_rows
+        return num_rows - num_rows % full if num_rows > full else num_rows
 
     def _halve(self, num_rows: int, longest: int, error: Exception) -> None:
         if num_rows == 1:
@@ -108,7 +187,7 @@ class Encoder:
             self._tokens_that_fit,
         )
 
-    def _check(self, pooled: NDArray[np.float32], texts: NDArray[np.object_]) -> None:
+    def _check(self, pooled: NDArray[Any], texts: NDArray[np.object_]) -> None:
         bad = np.flatnonzero(~np.isfinite(pooled).all(axis=(1, 2)))
         if len(bad):
             raise SourceError(
@@ -116,3 +195,9 @@ class Encoder:
                 f"infinity, first those of {texts[bad[0]][:80]!r}. The weights are damaged; get them again, "
                 "or choose others with --elmo."
             )
+
+
+def _advance(progress: Iterator[Any], number: int | None) -> None:
+    """Lets the progress report go on by so many items."""
+    for _ in itertools.islice(progress, number):
+        pass

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from elmo_cli.classifier.encoding import Encoder
+from elmo_cli.classifier.encoding import Encoded, Encoder
 from elmo_cli.classifier.pooled_classifier import PooledClassifier
 from elmo_cli.classifier.pooling import MaskedPooling
 from elmo_cli.config import POOLINGS
@@ -89,27 +89,29 @@ class TextClassifier(keras.Model):
         # One vector for each layer (B, L, P), then logits (B, C)
         return self.classifier(self.pooling(layers, mask), training=training)
 
-    def encode(self, sentences: Sentences, *, batch_tokens: int = 8192) -> NDArray[np.float32]:
-        """Embeds and pools sentences, each distinct one once: float32 (N, L, P); see `Encoder`."""
-        return self.encoder(sentences, batch_tokens=batch_tokens)
+    def encode(self, sentences: Sentences, **options: Any) -> Encoded:
+        """Embeds and pools sentences, each distinct one once; `Encoder` has the options."""
+        return self.encoder(sentences, **options)
 
     def classify(self, pooled: Any) -> Any:
-        """Computes logits, float32 (B, C), from vectors that `encode` made, float32 (B, L, P)."""
+        """Computes logits, float32 (B, C), from pooled vectors, float32 (B, L, P)."""
         return self.classifier(pooled, training=False)
 
-    def probabilities(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Computes the probability of each class from vectors that `encode` made.
+    def probabilities(self, encoded: Encoded) -> NDArray[np.float32]:
+        """Computes the probability of each class from what `encode` made of N sentences.
 
         Args:
-            pooled: float32 (N, L, P); N may be 0.
+            encoded: The vectors; N may be 0.
 
         Returns:
             float32 (N, C); each row sums to 1.
         """
-        starts = range(0, len(pooled), CLASSIFY_ROWS)
-        parts = [ops.softmax(self.classify(pooled[start : start + CLASSIFY_ROWS])) for start in starts]
-        empty = np.empty((0, self.classifier.num_classes), np.float32)
-        return np.concatenate([empty, *(ops.convert_to_numpy(part) for part in parts)])
+        vectors = encoded.vectors
+        parts = [np.empty((0, self.classifier.num_classes), np.float32)]
+        for start in range(0, len(vectors), CLASSIFY_ROWS):
+            pooled = vectors[start : start + CLASSIFY_ROWS].astype(np.float32)
+            parts.append(ops.convert_to_numpy(ops.softmax(self.classify(pooled))))
+        return np.concatenate(parts)[encoded.rows]
 
     @property
     def num_trainable(self) -> int:

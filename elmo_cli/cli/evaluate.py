@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         metavar="KIND",
     ),
 )
-@options.section("Computing", options.ELMO, options.DEVICE)
+@options.section("Computing", options.ELMO, options.DEVICE, options.PRECISION, *options.CACHE)
 @options.messages
 def main(
     run: Path,
@@ -48,6 +48,9 @@ def main(
     verbose: bool,
     device: Any,
     elmo: str | None,
+    precision: Any,
+    cache_bytes: str | None,
+    no_cache: bool,
     **flags: Any,
 ) -> None:
     """Score RUN on FILE, a table with texts and labels.
@@ -67,8 +70,11 @@ def main(
 
     start_tensorflow(device, verbose=verbose)
     from elmo_cli.workflows.evaluate import evaluate_file
+    from elmo_cli.workflows.predict import Predictor
 
     def show(report: "Report") -> None:
         click.echo(report.to_json() if as_json else report.to_text(), nl=not as_json)
 
-    evaluate_file(directory, labelled, file, show=show, elmo=elmo)
+    with options.open_cache(cache_bytes, no_cache) as cache:
+        predictor = Predictor(run, elmo=elmo, precision=precision, cache=cache)
+        evaluate_file(predictor, labelled, file, show=show)

@@ -3,14 +3,18 @@
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from elmo_cli import __version__
+from elmo_cli.byte_counts import parse_bytes
 from elmo_cli.cli.console import Option
 from elmo_cli.config import DataConfig, RunConfig, load_config, parse_override
 from elmo_cli.config_reading import leaf_types
+
+if TYPE_CHECKING:
+    from elmo_cli.elmo.cache import EmbeddingCache
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -127,12 +131,43 @@ DEVICE = option(
     "--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", help_text="Where to compute."
 )
 
+PRECISION_HELP = "Of ELMo's products: bfloat16 is faster where the processor has it, which auto finds out."
+
+PRECISION = option(
+    "--precision",
+    type=click.Choice(_choices(leaf_types(RunConfig)["elmo.precision"])),
+    help_text=PRECISION_HELP,
+)
+
+CACHE = (
+    option(
+        "--cache-bytes",
+        metavar="SIZE",
+        help_text="Most disk space for embeddings kept for later runs, such as 500MB or 4GB.",
+    ),
+    option("--no-cache", is_flag=True, help_text="Neither look for embeddings of former runs nor keep any."),
+)
+
 messages = section(
     "Other options",
     option("-q", "--quiet", is_flag=True, help_text="Say warnings and errors only."),
     option("-v", "--verbose", is_flag=True, help_text="Say more; show TensorFlow's own messages, too."),
     click.version_option(__version__, prog_name="elmo-cli"),
 )
+
+
+def open_cache(cache_bytes: str | None, no_cache: bool) -> "EmbeddingCache":
+    """Opens the cache as `CACHE` asks; raises ConfigError when the size is none.
+
+    Args:
+        cache_bytes: What ``--cache-bytes`` says.
+        no_cache: Whether ``--no-cache`` was given.
+    """
+    limit = parse_bytes(cache_bytes) if cache_bytes is not None else None
+
+    from elmo_cli.elmo.cache import EmbeddingCache
+
+    return EmbeddingCache(max_bytes=0 if no_cache else limit)
 
 
 def given(flags: Mapping[str, Any]) -> dict[str, Any]:

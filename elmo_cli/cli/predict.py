@@ -77,7 +77,7 @@ _FILE_NAME = re.compile(r"\S*\.[A-Za-z][A-Za-z0-9]{1,7}")
         help_text="Most rows held in memory at once.",
     ),
 )
-@options.section("Computing", options.ELMO, options.DEVICE)
+@options.section("Computing", options.ELMO, options.DEVICE, options.PRECISION, *options.CACHE)
 @options.messages
 def main(
     run: Path,
@@ -92,6 +92,9 @@ def main(
     verbose: bool,
     device: Any,
     elmo: str | None,
+    precision: Any,
+    cache_bytes: str | None,
+    no_cache: bool,
     **flags: Any,
 ) -> None:
     """Add predictions of RUN to a table, keeping every column and the order of the rows.
@@ -133,10 +136,18 @@ def main(
     start_tensorflow(device, verbose=verbose)
     from elmo_cli.workflows.predict import Predictor, predict_tables
 
-    predictor = Predictor(
-        run, proba=proba, top_k=top_k, prefix=prefix, text_column=data.text_column, elmo=elmo
-    )
-    num_rows = predict_tables(predictor, tables, output, output_format)
+    with options.open_cache(cache_bytes, no_cache) as cache:
+        predictor = Predictor(
+            run,
+            proba=proba,
+            top_k=top_k,
+            prefix=prefix,
+            text_column=data.text_column,
+            elmo=elmo,
+            precision=precision,
+            cache=cache,
+        )
+        num_rows = predict_tables(predictor, tables, output, output_format)
     if output is not None:
         logger.info("%d rows written to %s", num_rows, output)
 

@@ -114,6 +114,8 @@ logger = logging.getLogger(__name__)
         "How much classes count; balanced gives rare ones more weight.",
     ),
     options.setting("--device", "training.device", "Where to compute."),
+    options.setting("--precision", "elmo.precision", options.PRECISION_HELP),
+    *options.CACHE,
 )
 @options.messages
 def main(
@@ -124,6 +126,8 @@ def main(
     config_path: Path | None,
     assignments: tuple[str, ...],
     print_config: bool,
+    cache_bytes: str | None,
+    no_cache: bool,
     quiet: bool,
     verbose: bool,
     **flags: Any,
@@ -149,7 +153,8 @@ def main(
         start_tensorflow(config.training.device, verbose=verbose)
         from elmo_cli.workflows import train as workflow
 
-        result = workflow.train(run, tables)
+        with options.open_cache(cache_bytes, no_cache) as cache:
+            result = workflow.train(run, tables, cache)
     logger.info("Run: %s    next: elmo-predict %s FILE", output, shlex.quote(str(output)))
     if result.history.interrupted:
         click.echo("Interrupted; the best epoch so far was saved.", err=True)

@@ -3,15 +3,23 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from elmo_cli.bilm.characters import sentence_characters
+from elmo_cli.bilm.frozen import FrozenBiLM
+from elmo_cli.bilm.lanes import MAX_LANES
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.bilm.weights import read_weights
-from elmo_cli.elmo.embedder import Embedder
+from elmo_cli.elmo.embedder import Embedder, Reader
+from elmo_cli.elmo.precision import Precision
 from elmo_cli.elmo.source import ElmoSource
 from elmo_cli.errors import SourceError
+
+# Tokens times width of the LSTM from which compiling the gates, some tenths of a second, pays.
+WORTH_COMPILING = 20_000 * 768
 
 
 @keras.saving.register_keras_serializable("elmo_cli")
@@ -20,6 +28,7 @@ class BiLMEmbedder(Embedder):
 
     Args:
         source: A source of kind ``bilm``.
+        precision: Of the weights and products, ``float32`` or ``bfloat16``.
 
     Call arguments:
         sentences: string (B,), tokens joined by single spaces.
@@ -32,18 +41,25 @@ class BiLMEmbedder(Embedder):
         SourceError: If options or weights cannot be read or do not belong together.
     """
 
-    def __init__(self, *, source: ElmoSource, **kwargs: Any) -> None:
+    def __init__(self, *, source: ElmoSource, precision: Precision = "float32", **kwargs: Any) -> None:
         super().__init__(source=source, **kwargs)
         if source.options_path is None or source.weights_path is None:
             raise SourceError(f"{source.handle}: options or weights of the biLM are missing.")
         options = BiLMOptions.from_json(source.options_path)
-        self.bilm = BiLM(options, name="bilm", dtype=self.dtype_policy, trainable=False)
+        self.bilm = BiLM(options, name="bilm", dtype=precision, trainable=False)
         read_weights(self.bilm, source.weights_path)
         self.num_layers = options.num_layers
         self.dim = options.dim
         self.token_level = True
         self.num_variables = len(self.bilm.weights)
         self.num_parameters = self.bilm.count_params()
+        self.precision = precision
+        self.full_rows = MAX_LANES
+        # Layers, copied about four times on their way to be pooled, and the first layer's gates, both ways,
+        # of about every third token.
+        num_bytes = tf.as_dtype(precision).size
+        self.token_bytes = 16 * self.num_layers * self.dim + 3 * num_bytes * options.lstm.dim
+        self._frozen: FrozenBiLM | None = None
 
     def build(self, sentences_shape: tuple[int | None, ...]) -> None:
         """Does nothing: the network was built when its weights were read."""
@@ -55,3 +71,29 @@ class BiLMEmbedder(Embedder):
         characters = sentence_characters(sentences, cnn.max_characters_per_token, cnn.max_filter_width)
         layers = self.bilm(*characters)
         return layers, tf.sequence_mask(characters.lengths, tf.shape(layers)[2])
+
+    def reader(self, texts: NDArray[np.object_]) -> Reader:
+        """See `Embedder.reader`: each word is convolved once, sentences are read in lanes."""
+        if self._frozen is None:
+            self._frozen = FrozenBiLM(self.bilm)
+        frozen = self._frozen
+        words: dict[str, int] = {}
+        numbers = [
+            np.array([words.setdefault(word, len(words)) for word in text.split(" ")], np.int32)
+            for text in texts
+        ]
+        vectors = frozen.token_vectors(list(words))
+        num_tokens = sum(map(len, numbers))
+        compiled = num_tokens * self.bilm.options.lstm.dim >= WORTH_COMPILING
+
+        def read(rows: NDArray[np.int64]) -> tuple[tf.Tensor, tf.Tensor]:
+            chosen = [numbers[row] for row in rows]
+            lengths = np.array([len(tokens) for tokens in chosen], np.int32)
+            layers = frozen.layers(vectors, np.concatenate(chosen), lengths, compiled=compiled)
+            return layers, tf.sequence_mask(lengths)
+
+        return read
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what the contract says, and the precision."""
+        return {**super().get_config(), "precision": self.precision}

@@ -1,11 +1,18 @@
 """The contract between a source of embeddings and everything that uses them."""
 
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, Literal, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
+from elmo_cli.elmo.precision import Precision, choose_precision
 from elmo_cli.elmo.source import ElmoSource
+from elmo_cli.errors import ConfigError
+
+Reader = Callable[[NDArray[np.int64]], tuple[tf.Tensor, tf.Tensor]]
 
 
 class Embedder(keras.layers.Layer):
@@ -26,6 +33,9 @@ class Embedder(keras.layers.Layer):
             for the whole sentence.
         num_variables: Number of variables read from the source, all of them frozen.
         num_parameters: Number of numbers in them.
+        precision: Of the products inside; what comes out is float32 in any case.
+        token_bytes: About how much memory the embedding of one token takes, for a sensible size of batches.
+        full_rows: Batches of a multiple of so many rows are quickest, where there are that many.
 
     Call arguments:
         sentences: Space-joined sentences, tf.string of shape (B,), B at least 1.
@@ -41,11 +51,15 @@ class Embedder(keras.layers.Layer):
     token_level: bool
     num_variables: int
     num_parameters: int
+    precision: Precision = "float32"
+    token_bytes: int = 1 << 18  # 1,024 filters over 50 characters, as the graph of google/elmo computes them
+    full_rows: int = 1
 
     def __init__(self, *, source: ElmoSource, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
         self.source = source
         self.supports_jit = False
+        self._graph: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]] | None = None
 
     @classmethod
     def from_source(cls, source: ElmoSource) -> Self:
@@ -55,6 +69,22 @@ class Embedder(keras.layers.Layer):
     def call(self, sentences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """See the class."""
         raise NotImplementedError(f"{type(self).__name__} has no call")
+
+    def reader(self, texts: NDArray[np.object_]) -> Reader:
+        """Prepares to embed many sentences that are known in advance, batch by batch.
+
+        Args:
+            texts: Space-joined sentences, str (N,), best distinct.
+
+        Returns:
+            A function from the numbers of some of them, int64 (B,), to what `call` gives for these. It is
+            what an embedder can do fastest; it gives no gradients.
+        """
+        if self._graph is None:
+            # The number of rows is left open, so that one trace serves every batch.
+            self._graph = tf.function(self.__call__, input_signature=[tf.TensorSpec([None], tf.string)])
+        graph = self._graph
+        return lambda rows: graph(tf.constant(texts[rows], tf.string))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the name and where the weights come from; the weights themselves are not part of it."""
@@ -66,22 +96,31 @@ class Embedder(keras.layers.Layer):
         return cls(**{**config, "source": ElmoSource.from_json(config["source"])})
 
 
-def load_embedder(source: ElmoSource) -> Embedder:
+def load_embedder(
+    source: ElmoSource, precision: Literal["auto", "float32", "bfloat16"] = "float32"
+) -> Embedder:
     """Reads the weights of a source into the embedder that fits its kind.
 
     Args:
         source: From `elmo_cli.elmo.source.resolve`.
+        precision: Of the products; see `choose_precision`. A Hub module computes as it was made.
 
     Returns:
         The embedder, its weights read and verified.
 
     Raises:
         SourceError: When the weights are damaged or of an unknown kind.
+        ConfigError: When bfloat16 is asked of a Hub module.
     """
     if source.kind == "hub":
         from elmo_cli.elmo.hub_embedder import HubEmbedder
 
+        if precision == "bfloat16":
+            raise ConfigError(
+                f"--precision bfloat16: the module {source.handle} computes in the precision it was made in. "
+                "Use --precision auto."
+            )
         return HubEmbedder.from_source(source)
     from elmo_cli.elmo.bilm_embedder import BiLMEmbedder
 
-    return BiLMEmbedder.from_source(source)
+    return BiLMEmbedder(source=source, precision=choose_precision(precision))

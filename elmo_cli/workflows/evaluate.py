@@ -15,32 +15,26 @@ logger = logging.getLogger(__name__)
 
 
 def evaluate_file(
-    run: RunDirectory,
-    labelled: LabelledTable,
-    file: Path,
-    *,
-    show: Callable[[Report], object],
-    elmo: str | None = None,
+    predictor: Predictor, labelled: LabelledTable, file: Path, *, show: Callable[[Report], object]
 ) -> Report:
     """Scores a run on a labelled table, shows the report and adds it to the run.
 
     Neither the showing nor the writing prevents the other one, should it fail.
 
     Args:
-        run: The run directory.
+        predictor: The loaded run.
         labelled: From `read_labelled_table`, with the run's preprocessor.
         file: Where the table was read; only an earlier report of this very file is replaced in the run.
         show: What shows the report to the user.
-        elmo: Where the run's ELMo is now, if it was moved.
 
     Returns:
         The report.
 
     Raises:
         RunError: If the run is damaged, or its directory cannot be written.
-        SourceError: If its ELMo is not available.
     """
-    report = evaluate_run(Predictor(run.path, elmo=elmo), labelled)
+    run = predictor.run
+    report = evaluate_run(predictor, labelled)
     try:
         show(report)
     finally:

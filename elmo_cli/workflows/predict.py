@@ -5,12 +5,14 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from elmo_cli.classifier.saving import load, saved_elmo
+from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.elmo.embedder import load_embedder
 from elmo_cli.elmo.source import resolve
 from elmo_cli.errors import RunError, SourceError
@@ -33,6 +35,8 @@ class Predictor:
         prefix: Put in front of the names of the added columns.
         text_column: Name or number from 1 of the column with the texts; that of the training when absent.
         elmo: Where the run's ELMo is now, if it was moved: a handle as for ``elmo-train --elmo``.
+        precision: Of ELMo's matrix products; as the run was configured when absent.
+        cache: Where embeddings are looked for first and kept afterwards.
 
     Call arguments:
         table: Rows with the run's text column (a table of one column needs no particular name), any index,
@@ -58,6 +62,8 @@ class Predictor:
         prefix: str = "",
         text_column: str | None = None,
         elmo: str | None = None,
+        precision: Literal["auto", "float32", "bfloat16"] | None = None,
+        cache: EmbeddingCache | None = None,
     ) -> None:
         self.run = RunDirectory(Path(run))
         self.run.check_usable()
@@ -78,7 +84,9 @@ class Predictor:
                 f"{self.run.path} was trained on an ELMo that is not there any more; if it was moved, say "
                 f"where to with --elmo. {error}"
             ) from error
-        self.classifier = load(self.run.model, load_embedder(source))
+        embedder = load_embedder(source, precision or self.config.elmo.precision)
+        self.cache = cache
+        self.classifier = load(self.run.model, embedder)
         if self.classifier.classifier.num_classes != self.labels.num_classes:
             raise RunError(
                 f"{self.run.path}: model and preprocessor.json do not belong together. Train it again."
@@ -95,8 +103,13 @@ class Predictor:
 
     def probabilities(self, examples: Examples) -> NDArray[np.float32]:
         """Returns the probability of each class, float32 (N, C), for examples of the preprocessor."""
-        vectors = self.classifier.encode(examples.sentences, batch_tokens=self.config.elmo.batch_tokens)
-        return self.classifier.probabilities(vectors)
+        encoded = self.classifier.encode(
+            examples.sentences,
+            batch_tokens=self.config.elmo.batch_tokens,
+            cache=self.cache,
+            memory_bytes=self.config.elmo.memory_bytes,
+        )
+        return self.classifier.probabilities(encoded)
 
 
 def load_run(run: str | Path) -> Predictor:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 from elmo_cli import __version__
+from elmo_cli.classifier.encoding import Encoded
 from elmo_cli.classifier.saving import save
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.config import RunConfig, to_yaml
+from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.elmo.embedder import load_embedder
 from elmo_cli.elmo.scalar_mix import ScalarMix
 from elmo_cli.elmo.source import resolve
@@ -53,12 +53,13 @@ class TrainResult:
     reports: dict[str, Report]
 
 
-def train(run: NewRun, tables: TrainingTables) -> TrainResult:
+def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = None) -> TrainResult:
     """Embeds the texts once, trains the mix of layers and the dense head, and writes the run.
 
     Args:
         run: The run to make, inside its ``with`` block.
         tables: From `read_training_tables` with the configuration of the run.
+        cache: Where embeddings are looked for first and kept afterwards.
 
     Returns:
         History and reports.
@@ -78,22 +79,30 @@ def train(run: NewRun, tables: TrainingTables) -> TrainResult:
     directory = run.begin()
     _describe(run, classifier, tables)
 
+    def encode(table: LabelledTable) -> Encoded:
+        return classifier.encode(
+            table.examples.sentences,
+            batch_tokens=config.elmo.batch_tokens,
+            cache=cache,
+            memory_bytes=config.elmo.memory_bytes,
+        )
+
     with run.stage("embedding"):
-        vectors = _encode(classifier, tables.train, config)
-        valid_vectors = _encode(classifier, tables.valid, config)
+        train_part = encode(tables.train)
+        valid_part = encode(tables.valid)
     with run.stage("training"):
-        classifier.classifier.adapt(vectors)
+        classifier.classifier.adapt(train_part.vectors)
         history = fit(
             classifier.classifier,
-            _arrays(vectors, tables.train),
-            _arrays(valid_vectors, tables.valid),
+            _arrays(train_part, tables.train),
+            _arrays(valid_part, tables.valid),
             config.training,
             seed=config.seed,
             checkpoints=Checkpoints(
                 directory.checkpoints, identity=_identity(run, tables), resume=run.resume
             ),
         )
-    del vectors  # the largest thing in memory
+    del train_part  # the largest thing in memory
     run.point_of_no_return()
     write_text(directory.path / "preprocessor.json", tables.preprocessor.to_json())
     save(classifier, directory.model)
@@ -104,11 +113,11 @@ def train(run: NewRun, tables: TrainingTables) -> TrainResult:
         "layer_mix": _layer_mix(classifier.classifier.mix),
     }
 
-    reports = {"valid": _evaluate(classifier, run, "valid", tables.valid, valid_vectors, tables)}
+    reports = {"valid": _evaluate(classifier, run, "valid", tables.valid, valid_part, tables)}
     if tables.test:
         with run.stage("embedding"):
-            test_vectors = _encode(classifier, tables.test, config)
-        reports["test"] = _evaluate(classifier, run, "test", tables.test, test_vectors, tables)
+            test_part = encode(tables.test)
+        reports["test"] = _evaluate(classifier, run, "test", tables.test, test_part, tables)
     if history.interrupted:
         run.status = "interrupted"
     card = model_card(config, tables.preprocessor, run.record, reports)
@@ -120,7 +129,7 @@ def train(run: NewRun, tables: TrainingTables) -> TrainResult:
 def _assemble(config: RunConfig, tables: TrainingTables) -> TextClassifier:
     """Builds the classifier and says what it consists of."""
     source = resolve(_absolute(config.elmo.handle))
-    embedder = load_embedder(source)
+    embedder = load_embedder(source, config.elmo.precision)
     classifier = TextClassifier(
         embedder,
         tables.preprocessor.label_set.num_classes,
@@ -163,6 +172,7 @@ def _describe(run: NewRun, classifier: TextClassifier, tables: TrainingTables) -
             "rows": {name: len(part.labels) for name, part in parts.items() if part is not None},
             "valid_is_split": tables.valid_is_split,
         },
+        "precision": classifier.embedder.precision,
         "parameters": {"trained": classifier.num_trainable, "frozen": classifier.num_frozen},
     }
 
@@ -177,7 +187,7 @@ def _identity(run: NewRun, tables: TrainingTables) -> str:
     )
     facts = [
         f"elmo-cli: {__version__}",
-        f"elmo fingerprint: {run.record['elmo']['fingerprint']}",
+        f"elmo fingerprint: {run.record['elmo']['fingerprint']} in {run.record['precision']}",
         *(
             f"{path} sha256: {tables.hashes.get(path)}"
             for path in (config.data.train, config.data.valid)
@@ -196,16 +206,10 @@ def _layer_mix(mix: ScalarMix) -> dict[str, Any]:
     return {"weights": shares, "gamma": gamma}
 
 
-def _encode(classifier: TextClassifier, table: LabelledTable, config: RunConfig) -> NDArray[np.float32]:
-    return classifier.encode(table.examples.sentences, batch_tokens=config.elmo.batch_tokens)
-
-
-def _arrays(vectors: NDArray[np.float32], table: LabelledTable) -> LabelledArrays:
+def _arrays(encoded: Encoded, table: LabelledTable) -> LabelledArrays:
     """Leaves out rows whose label training never saw: they have no target."""
     known = table.targets >= 0
-    if known.all():
-        return LabelledArrays(vectors, table.targets)  # picking rows would copy them
-    return LabelledArrays(vectors[known], table.targets[known])
+    return LabelledArrays(encoded.vectors, table.targets[known], encoded.rows[known])
 
 
 def _evaluate(
@@ -213,13 +217,13 @@ def _evaluate(
     run: NewRun,
     name: str,
     table: LabelledTable,
-    vectors: NDArray[np.float32],
+    encoded: Encoded,
     tables: TrainingTables,
 ) -> Report:
     """Scores a table and writes report, picture and the table with predictions."""
     labels = tables.preprocessor.label_set
     with run.stage("evaluating"):
-        probabilities = classifier.probabilities(vectors)
+        probabilities = classifier.probabilities(encoded)
         report = evaluate(probabilities, table.targets, label_names=labels.names, true_labels=table.labels)
         write_report(run.directory, report, metrics_name=name, plot_name=name)
         with TableWriter(run.directory.predictions / f"{name}.csv", TableFormat("csv", ",")) as writer:

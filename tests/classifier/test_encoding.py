@@ -6,17 +6,23 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from classifier.tiny_embedder import TinyEmbedder, sentences
+from classifier.tiny_embedder import OTHER_SOURCE, TinyEmbedder, sentences
 
-from elmo_cli.classifier.encoding import MAX_ROWS, Encoder
+from elmo_cli.classifier.encoding import MAX_ROWS, Encoded, Encoder
 from elmo_cli.classifier.pooling import MaskedPooling
+from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.errors import ConfigError, SourceError
 
 TEXTS = ["a b c", "d", "", "a b", "d", "the quick brown fox jumps", "a b c", "d e"]
 
 
 def encoded(*texts: str, batch_tokens: int = 1000) -> np.ndarray:
-    return Encoder(TinyEmbedder(), MaskedPooling())(sentences(*texts), batch_tokens=batch_tokens)
+    return rows_of(Encoder(TinyEmbedder(), MaskedPooling())(sentences(*texts), batch_tokens=batch_tokens))
+
+
+def rows_of(encoded: Encoded) -> np.ndarray:
+    """The vectors of each sentence, (N, L, P)."""
+    return encoded.vectors[encoded.rows]
 
 
 def test_rows_come_back_in_their_order():
@@ -59,27 +65,31 @@ def test_one_trace_serves_every_batch_and_call():
     encoder = Encoder(TinyEmbedder(), MaskedPooling())
     for batch_tokens in (1, 5, 100):
         encoder(sentences(*TEXTS), batch_tokens=batch_tokens)
-    assert encoder._embed_and_pool.experimental_get_tracing_count() == 1
+    assert encoder._pool.experimental_get_tracing_count() == 1
+    assert encoder.embedder._graph.experimental_get_tracing_count() == 1
 
 
-def limited(max_tokens: int) -> Encoder:
-    """An encoder whose machine has memory for so many tokens."""
-    encoder = Encoder(TinyEmbedder(), MaskedPooling())
-    embed_and_pool = encoder._embed_and_pool
+class SmallMachine(TinyEmbedder):
+    """An embedder on a machine that has memory for so many tokens."""
 
-    def embed(texts: Any) -> Any:
-        if len(texts) * max(len(text.split()) for text in texts.numpy()) > max_tokens:
-            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return embed_and_pool(texts)
+    max_tokens = 6
 
-    encoder._embed_and_pool = embed
-    return encoder
+    def reader(self, texts: Any) -> Any:
+        read = super().reader(texts)
+
+        def limited(rows: Any) -> Any:
+            if len(rows) * max(len(texts[row].split()) for row in rows) > self.max_tokens:
+                raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+            return read(rows)
+
+        return limited
 
 
 def test_when_memory_runs_out_batches_are_halved_and_work_goes_on(caplog):
     caplog.set_level(logging.WARNING)
-    encoder = limited(6)
-    np.testing.assert_allclose(encoder(sentences(*TEXTS), batch_tokens=1000), encoded(*TEXTS), atol=1e-6)
+    encoder = Encoder(SmallMachine(), MaskedPooling())
+    found = rows_of(encoder(sentences(*TEXTS), batch_tokens=1000))
+    np.testing.assert_allclose(found, encoded(*TEXTS), atol=1e-6)
     assert "Memory ran out with 30 tokens at once; going on with 15" in caplog.text
     caplog.clear()
     encoder(sentences(*TEXTS), batch_tokens=1000)
@@ -87,8 +97,10 @@ def test_when_memory_runs_out_batches_are_halved_and_work_goes_on(caplog):
 
 
 def test_a_text_too_long_for_memory_is_an_error_with_a_way_out():
+    embedder = SmallMachine()
+    embedder.max_tokens = 4
     with pytest.raises(ConfigError, match=r"single text of 5 tokens.*--max-length 2"):
-        limited(4)(sentences(*TEXTS), batch_tokens=1000)
+        Encoder(embedder, MaskedPooling())(sentences(*TEXTS), batch_tokens=1000)
 
 
 def test_vectors_that_are_no_numbers_name_the_elmo_and_the_text():
@@ -116,3 +128,77 @@ def test_progress_counts_distinct_rows(monkeypatch):
     monkeypatch.setattr("elmo_cli.classifier.encoding.track", track)
     encoded(*TEXTS)
     assert seen == [(6, 6, "embedding")]
+
+
+def test_batches_are_of_full_rows_where_there_are_enough():
+    embedder = TinyEmbedder()
+    embedder.full_rows = 4
+    Encoder(embedder, MaskedPooling())(sentences(*(f"w{number}" for number in range(13))), batch_tokens=6)
+    assert [rows for rows, _ in embedder.batches] == [4, 4, 4, 1]
+
+
+def test_without_a_number_of_tokens_batches_take_what_memory_they_may(monkeypatch):
+    monkeypatch.setattr("elmo_cli.classifier.encoding.BATCH_BYTES", 60)
+    embedder = TinyEmbedder()
+    embedder.token_bytes = 10
+    Encoder(embedder, MaskedPooling())(sentences(*TEXTS))
+    assert [rows for rows, _ in embedder.batches] == [1, 2, 3]
+
+
+class Half(TinyEmbedder):
+    precision = "bfloat16"
+
+
+@pytest.mark.parametrize("embedder_class", [TinyEmbedder, Half])
+def test_what_the_cache_has_is_not_embedded_again(embedder_class, tmp_path):
+    embedder = embedder_class()
+    with EmbeddingCache(tmp_path, max_bytes=10**7) as cache:
+        fresh = Encoder(embedder, MaskedPooling())(sentences(*TEXTS[:4]), cache=cache)
+    assert fresh.vectors.dtype == (np.float32 if embedder_class is TinyEmbedder else np.float16)
+    embedder.batches.clear()
+    with EmbeddingCache(tmp_path, max_bytes=10**7) as cache:
+        again = Encoder(embedder, MaskedPooling())(sentences(*TEXTS), cache=cache)
+    assert sum(rows for rows, _ in embedder.batches) == 2
+    np.testing.assert_array_equal(rows_of(again)[:4], rows_of(fresh))
+    np.testing.assert_allclose(rows_of(again), encoded(*TEXTS), atol=1e-3)
+
+
+def test_other_poolings_weights_and_precisions_are_other_entries(tmp_path):
+    makers = [
+        lambda: Encoder(TinyEmbedder(), MaskedPooling()),
+        lambda: Encoder(TinyEmbedder(), MaskedPooling(("max", "mean"))),
+        lambda: Encoder(TinyEmbedder(source=OTHER_SOURCE), MaskedPooling()),
+        lambda: Encoder(Half(), MaskedPooling()),
+    ]
+    with EmbeddingCache(tmp_path, max_bytes=10**7) as cache:
+        for make in makers:
+            encoder = make()
+            encoder(sentences("a b"), cache=cache)
+            assert encoder.embedder.batches == [(1, 2)]
+
+
+def test_finished_batches_are_kept_when_a_later_one_fails(tmp_path):
+    class Failing(TinyEmbedder):
+        def reader(self, texts: Any) -> Any:
+            read = super().reader(texts)
+
+            def fail(rows: Any) -> Any:
+                if "d" in texts[rows]:
+                    raise KeyboardInterrupt
+                return read(rows)
+
+            return fail
+
+    with EmbeddingCache(tmp_path, max_bytes=10**7) as cache, pytest.raises(KeyboardInterrupt):
+        Encoder(Failing(), MaskedPooling())(sentences(*TEXTS), batch_tokens=6, cache=cache)
+    embedder = TinyEmbedder()
+    with EmbeddingCache(tmp_path, max_bytes=10**7) as cache:
+        Encoder(embedder, MaskedPooling())(sentences(*TEXTS), batch_tokens=6, cache=cache)
+    assert [rows for rows, _ in embedder.batches] == [3]
+
+
+def test_vectors_too_many_for_memory_are_in_a_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("ELMO_CLI_CACHE", str(tmp_path))
+    found = Encoder(TinyEmbedder(), MaskedPooling())(sentences(*TEXTS), memory_bytes=100)
+    assert isinstance(found.vectors, np.memmap)
+    np.testing.assert_array_equal(rows_of(found), encoded(*TEXTS))

@@ -44,7 +44,7 @@ def test_logits_come_back_to_the_last_bit(classifier, saved):
 
 def test_standardisation_is_saved_too(tmp_path):
     classifier = TextClassifier(TinyEmbedder(), 3)
-    vectors = classifier.encode(sentences(*TEXTS))
+    vectors = classifier.encode(sentences(*TEXTS)).vectors
     classifier.classifier.adapt(vectors)
     save(classifier, tmp_path)
     np.testing.assert_array_equal(

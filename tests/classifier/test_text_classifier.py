@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from classifier.tiny_embedder import TinyEmbedder, WholeTextEmbedder, sentences
 
+from elmo_cli.classifier.encoding import Encoded
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.config import TrainingConfig
 from elmo_cli.training.arrays import LabelledArrays
@@ -22,12 +23,12 @@ def classifier() -> TextClassifier:
 
 
 def test_both_ways_give_the_same_logits(classifier):
-    vectors = classifier.encode(sentences(*TEXTS))
-    classifier.classifier.adapt(vectors)
+    encoded = classifier.encode(sentences(*TEXTS))
+    classifier.classifier.adapt(encoded.vectors)
     logits = classifier(tf.constant(TEXTS))
     assert logits.shape == (5, 3)
     assert logits.dtype == "float32"
-    np.testing.assert_allclose(classifier.classify(vectors), logits, atol=1e-6)
+    np.testing.assert_allclose(classifier.classify(encoded.vectors[encoded.rows]), logits, atol=1e-6)
 
 
 def test_logits_do_not_depend_on_batch_mates(classifier):
@@ -41,27 +42,30 @@ def test_it_works_in_a_graph(classifier):
 
 
 def test_probabilities_are_those_of_the_logits(classifier):
-    vectors = classifier.encode(sentences(*TEXTS))
-    probabilities = classifier.probabilities(vectors)
-    exponentials = np.exp(np.asarray(classifier.classify(vectors)))
+    encoded = classifier.encode(sentences(*TEXTS))
+    probabilities = classifier.probabilities(encoded)
+    exponentials = np.exp(np.asarray(classifier.classify(encoded.vectors[encoded.rows])))
     np.testing.assert_allclose(
         probabilities, exponentials / exponentials.sum(axis=1, keepdims=True), atol=1e-6
     )
-    assert classifier.probabilities(vectors[:0]).shape == (0, 3)
+    assert classifier.probabilities(classifier.encode(sentences())).shape == (0, 3)
 
 
 def test_many_rows_are_classified_in_parts(classifier):
     vectors = np.random.default_rng(0).normal(size=(2500, 2, 6)).astype(np.float32)
-    np.testing.assert_allclose(
-        classifier.probabilities(vectors)[-3:], classifier.probabilities(vectors[-3:]), atol=1e-6
-    )
+    rows = np.arange(2500)
+    together, few = (classifier.probabilities(Encoded(vectors, chosen)) for chosen in (rows, rows[-3:]))
+    np.testing.assert_allclose(together[-3:], few, atol=1e-6)
+    alone = classifier.probabilities(Encoded(vectors[-3:], np.arange(3)))
+    np.testing.assert_allclose(few, alone, atol=1e-6)
 
 
 def test_an_embedder_of_whole_texts_is_taken_as_it_is():
     classifier = TextClassifier(WholeTextEmbedder(), 3, poolings=("mean", "max"))
-    assert classifier.encode(sentences(*TEXTS)).shape == (5, 2, 3)
-    layers, _ = classifier.embedder(tf.constant(TEXTS))
-    np.testing.assert_allclose(classifier.encode(sentences(*TEXTS)), layers[:, :, 0], atol=1e-6)
+    vectors = classifier.encode(sentences(*TEXTS[:4])).vectors
+    assert vectors.shape == (4, 2, 3)
+    layers, _ = classifier.embedder(tf.constant(TEXTS[:4]))
+    np.testing.assert_allclose(vectors, layers[:, :, 0], atol=1e-6)
 
 
 @pytest.mark.parametrize(("mix_trainable", "mix"), [(True, 3), (False, 0)])
@@ -73,7 +77,8 @@ def test_it_counts_its_numbers(mix_trainable, mix):
 
 def test_training_the_classifier_trains_the_model(classifier):
     before = np.asarray(classifier(tf.constant(TEXTS)))
-    rows = LabelledArrays(classifier.encode(sentences(*TEXTS)), np.array([0, 1, 2, 0, 1], np.int32))
+    encoded = classifier.encode(sentences(*TEXTS))
+    rows = LabelledArrays(encoded.vectors, np.array([0, 1, 2, 0, 1], np.int32), encoded.rows)
     fit(classifier.classifier, rows, rows, TrainingConfig(epochs=3, learning_rate=0.1), seed=1)
     assert not np.allclose(classifier(tf.constant(TEXTS)), before)
 

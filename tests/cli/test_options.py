@@ -15,6 +15,7 @@ NO_FLAG = {
     "data.train",  # the argument
     "text.max_length_from",
     "elmo.batch_tokens",
+    "elmo.memory_bytes",
     "classifier.mix_l2",
 }
 
