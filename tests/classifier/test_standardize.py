@@ -86,6 +86,43 @@ def test_a_layer_that_never_moved_is_only_centred(value):
     np.testing.assert_allclose(layer(rows), 0, atol=1e-6 * max(1, abs(value)))
 
 
+def tokens_of(*lengths: int) -> np.ndarray:
+    """Token vectors (R, L, T, P) of rows with so many tokens each, zeros in the padding."""
+    vectors = np.zeros((len(lengths), 2, max(lengths), 4), np.float32)
+    values = iter(pooled(sum(lengths)))
+    for row, length in zip(vectors, lengths, strict=True):
+        for token in range(length):
+            row[:, token] = next(values)
+    return vectors
+
+
+def test_the_battery_for_tokens():
+    check_layer(
+        Standardize,
+        {},
+        tokens_of(3, 1),
+        expected_output_shape=(2, 2, 3, 4),
+        expected_num_trainable=0,
+        expected_num_non_trainable=2,
+    )
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 7, 1024])
+def test_each_token_is_measured_once_and_padding_not_at_all(monkeypatch, chunk_rows):
+    monkeypatch.setattr(standardize, "CHUNK_ROWS", chunk_rows)
+    vectors, alone = tokens_of(5, 1, 0, 3, 2), pooled(11)
+    of_tokens, of_rows = adapted(vectors), adapted(alone)
+    np.testing.assert_allclose(of_tokens.mean, of_rows.mean, rtol=1e-6)
+    np.testing.assert_allclose(of_tokens.scale, of_rows.scale, rtol=1e-6)
+    np.testing.assert_allclose(of_tokens(vectors)[0].numpy().swapaxes(0, 1), of_rows(alone[:5]), atol=1e-5)
+
+
+def test_chosen_rows_with_tokens_are_measured_like_a_copy_of_them():
+    vectors, layer = tokens_of(5, 1, 3), Standardize()
+    layer.adapt(vectors, np.array([2, 0, 2]))
+    np.testing.assert_array_equal(layer.mean, adapted(vectors[[0, 2, 2]]).mean)
+
+
 def test_one_row_is_enough_to_go_on():
     assert np.isfinite(adapted(pooled(1))(pooled(5))).all()
 
@@ -93,3 +130,5 @@ def test_one_row_is_enough_to_go_on():
 def test_no_row_is_refused():
     with pytest.raises(ValueError, match="no row"):
         Standardize().adapt(pooled(0))
+    with pytest.raises(ValueError, match="no row"):
+        Standardize().adapt(np.zeros((2, 2, 3, 4), np.float32))
