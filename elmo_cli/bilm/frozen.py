@@ -1,5 +1,6 @@
 """A biLM that only reads, at the speed of the machine."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -61,25 +62,34 @@ class FrozenBiLM:
         # Numbers of words, sentences, tokens and steps are left open, so that one trace serves every batch.
         vectors = tf.TensorSpec([None, bilm.options.lstm.projection_dim], self.dtype)
         lengths, numbers = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.int32)
+        states = [
+            State(
+                tf.TensorSpec([1, cell.projection_dim], self.dtype), tf.TensorSpec([1, cell.dim], tf.float32)
+            )
+            for cell in (cell.cell for pair in self._cells for cell in pair)
+        ]
         lanes = Lanes(numbers, numbers, tf.TensorSpec([None, None], tf.bool), numbers, numbers)
+        # AutoGraph would only cost start-up time: there is no Python to translate.
+        words = tf.TensorSpec([None], tf.string)
         self._vectors_of_words = tf.function(
-            self._spell_and_convolve, input_signature=[tf.TensorSpec([None], tf.string)]
+            self._spell_and_convolve, input_signature=[words], autograph=False
         )
-        self._vectors_of_marks = tf.function(self._convolve_marks, input_signature=[])
+        self._states_after_marks = tf.function(self._read_marks, input_signature=[], autograph=False)
         self._layers = {
             compiled: tf.function(
-                lambda *tensors, compiled=compiled: self._read(*tensors, compiled=compiled),
-                input_signature=[vectors, vectors, lengths, *lanes],
+                functools.partial(self._read, compiled=compiled),
+                input_signature=[states, vectors, lengths, *lanes],
+                autograph=False,
             )
             for compiled in (False, True)
         }
-        self._compiled_activate = tf.function(self._activate, jit_compile=True)
-        self._marks: tf.Tensor | None = None
+        self._compiled_activate = tf.function(self._activate, jit_compile=True, autograph=False)
+        self._after_marks: list[State] | None = None
 
     @property
     def num_traces(self) -> int:
         """How many graphs were traced so far: one each for words, marks and either kind of batch."""
-        graphs = (self._vectors_of_words, self._vectors_of_marks, *self._layers.values())
+        graphs = (self._vectors_of_words, self._states_after_marks, *self._layers.values())
         return sum(graph.experimental_get_tracing_count() for graph in graphs)
 
     def _prepare(self, cell: ProjectedLSTMCell, *, is_first: bool) -> _Cell:
@@ -135,12 +145,12 @@ class FrozenBiLM:
         Returns:
             float32 (B, L, T, 2P), as `BiLM.call`; zero beyond a sentence's end.
         """
-        if self._marks is None:
-            self._marks = self._vectors_of_marks()
+        if self._after_marks is None:
+            self._after_marks = self._states_after_marks()
         distinct, numbers = np.unique(tokens, return_inverse=True)
         lanes = fill_lanes(numbers.reshape(-1).astype(np.int32), lengths)
         read = self._layers[compiled and lanes.begins.shape[1] == MAX_LANES]
-        return read(self._marks, tf.gather(vectors, distinct.astype(np.int32)), lengths, *lanes)
+        return read(self._after_marks, tf.gather(vectors, distinct.astype(np.int32)), lengths, *lanes)
 
     def _spell_and_convolve(self, words: tf.Tensor) -> tf.Tensor:
         """Computes (M, P) of words, string (M,)."""
@@ -150,14 +160,9 @@ class FrozenBiLM:
         kept = tf.minimum(longest + 2 + cnn.max_filter_width, cnn.max_characters_per_token)
         return self.bilm.character_cnn(token_characters(words, cnn.max_characters_per_token)[:, :kept])
 
-    def _convolve_marks(self) -> tf.Tensor:
-        """Computes (2, P), the vectors of the marks of sentence begin and end."""
-        marks = sentence_marks(self.bilm.options.char_cnn.max_characters_per_token)
-        return self.bilm.character_cnn(tf.constant(marks))
-
     def _read(
         self,
-        marks: tf.Tensor,
+        after_marks: list[State],
         vectors: tf.Tensor,
         lengths: tf.Tensor,
         forward: tf.Tensor,
@@ -168,12 +173,11 @@ class FrozenBiLM:
         *,
         compiled: bool,
     ) -> tf.Tensor:
-        """Computes what `layers` returns; (2, P), (M, P), (B,), then the fields of `Lanes`."""
+        """Computes what `layers` returns; states of one row, (M, P), (B,), then the fields of `Lanes`."""
         sequences = (forward, backward)
         num_steps, num_lanes = tf.shape(begins)[0], tf.shape(begins)[1]
         # The first layer's products with its input, once per distinct token: (M, 4D) per direction.
         products = [self._product(vectors, cell.input_kernel) for cell in self._cells[0]]
-        after_marks = self._states_after_marks(marks)
         activate = self._compiled_activate if compiled else self._activate
 
         def step(time: tf.Tensor, states: list[State], arrays: list[tf.TensorArray]) -> Any:
@@ -218,8 +222,11 @@ class FrozenBiLM:
         inside = tf.sequence_mask(lengths, tf.shape(forward_place)[1])[:, None, :, None]
         return tf.where(inside, tf.cast(tf.stack(layers, axis=1), tf.float32), 0.0)
 
-    def _states_after_marks(self, marks: tf.Tensor) -> list[State]:
+    def _read_marks(self) -> list[State]:
         """Computes the state of each LSTM after the mark that it reads first: (1, P) and (1, D)."""
+        marks = self.bilm.character_cnn(
+            tf.constant(sentence_marks(self.bilm.options.char_cnn.max_characters_per_token))
+        )
         states: list[State] = []
         results: list[tf.Tensor] = []
         for number in range(2 * len(self._cells)):

@@ -101,4 +101,4 @@ def _read(file: h5py.File, name: str, variable: keras.Variable, path: Path) -> n
         )
     if not np.isfinite(value).all():
         raise SourceError(f'{path}: weight "{name}" holds values that are not finite; the file is damaged.')
-    return value.astype("float32")
+    return value.astype("float32", copy=False)

@@ -61,7 +61,9 @@ class Encoder:
         self.dtype = np.dtype(np.float16 if embedder.precision == "bfloat16" else np.float32)
         layers = tf.TensorSpec([None, embedder.num_layers, None, embedder.dim], tf.float32)
         mask = tf.TensorSpec([None, None], tf.bool)
-        self._pool = tf.function(lambda *batch: pooling(*batch), input_signature=[layers, mask])
+        self._pool = tf.function(
+            lambda *batch: pooling(*batch), input_signature=[layers, mask], autograph=False
+        )
         self._key = KeySpace(
             fingerprint=embedder.source.fingerprint,
             stored=f"layers pooled by {','.join(pooling.poolings)}, computed in {embedder.precision}",

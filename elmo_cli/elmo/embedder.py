@@ -82,7 +82,9 @@ class Embedder(keras.layers.Layer):
         """
         if self._graph is None:
             # The number of rows is left open, so that one trace serves every batch.
-            self._graph = tf.function(self.__call__, input_signature=[tf.TensorSpec([None], tf.string)])
+            self._graph = tf.function(
+                self.__call__, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
+            )
         graph = self._graph
         return lambda rows: graph(tf.constant(texts[rows], tf.string))
 

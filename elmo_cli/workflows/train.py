@@ -91,7 +91,7 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
         train_part = encode(tables.train)
         valid_part = encode(tables.valid)
     with run.stage("training"):
-        classifier.classifier.adapt(train_part.vectors)
+        classifier.classifier.adapt(train_part.vectors, train_part.rows)
         history = fit(
             classifier.classifier,
             _arrays(train_part, tables.train),
