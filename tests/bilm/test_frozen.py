@@ -1,5 +1,8 @@
 """The frozen biLM gives what the network gives, whatever is read with what."""
 
+import json
+
+import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +11,8 @@ from bilm.tiny_bilm import OPTIONS, layers_of, tiny_bilm, tiny_options
 from elmo_cli.bilm.frozen import WORDS_AT_ONCE, FrozenBiLM
 from elmo_cli.bilm.lanes import MAX_LANES
 from elmo_cli.bilm.network import BiLM
+from elmo_cli.bilm.options import BiLMOptions
+from elmo_cli.bilm.weights import read_weights
 
 SENTENCES = ["It 's a naïve test .", "No", "", "🙂 " + "x" * 60, "a  b", "the the cat sat on the mat , again"]
 
@@ -97,3 +102,19 @@ def test_one_trace_serves_every_batch():
     for number in (1, 5, MAX_LANES + 1):
         read(frozen, many_sentences(number))
     assert frozen.num_traces == 3
+
+
+def test_published_embeddings_are_reproduced(shared):
+    folder = shared / "elmo-fixture"
+    if not folder.is_dir():
+        pytest.skip("the published fixture is not here")
+    bilm = BiLM(BiLMOptions.from_json(folder / "options.json"))
+    read_weights(bilm, folder / "lm_weights.hdf5")
+    # The reference carries its state from sentence to sentence: the first of each text begins at zero.
+    texts = json.loads((folder / "sentences.json").read_text())
+    found = read(FrozenBiLM(bilm), [text[0] for text in texts])
+    for row, text in enumerate(texts):
+        with h5py.File(folder / f"lm_embeddings_{row}.hdf5") as file:
+            both = found[row, -1, : len(text[0].split(" "))]
+            expected = np.concatenate(file["0"][...], axis=-1)
+            np.testing.assert_allclose(both, expected, rtol=0, atol=1e-6)
