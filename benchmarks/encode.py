@@ -18,6 +18,7 @@ import argparse
 import gc
 import os
 import statistics
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,6 +95,9 @@ def measure(weights: Path, texts: list[str], arguments: argparse.Namespace) -> N
             seconds, vectors = contestant.encode(some)
             speeds[contestant.name].append(sum(map(num_tokens, some)) / seconds)
             measured[contestant.name] = len(vectors)
+            print(
+                f"round {number + 1}: {contestant.name}: {speeds[contestant.name][-1]:,.0f}", file=sys.stderr
+            )
         for precision, shape in rates:
             rates[precision, shape].append(gigaflops(shape, precision))
     print(f"- graphs traced in the timed rounds: {num_traces() - traces}\n")
