@@ -12,6 +12,7 @@ from elmo_cli.byte_counts import parse_bytes
 from elmo_cli.cli.console import Option
 from elmo_cli.config import DataConfig, RunConfig, load_config, parse_override
 from elmo_cli.config_reading import leaf_types
+from elmo_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     from elmo_cli.elmo.cache import EmbeddingCache
@@ -139,13 +140,22 @@ PRECISION = option(
     help_text=PRECISION_HELP,
 )
 
+def _num_bytes(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
+    """Reads a size as people write it."""
+    try:
+        return None if text is None else parse_bytes(text)
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 CACHE = (
     option(
         "--cache-bytes",
         metavar="SIZE",
-        help_text="Most disk space for embeddings kept for later runs, such as 500MB or 4GB.",
+        callback=_num_bytes,
+        help_text="Most disk space for embeddings kept for later runs, such as 500MB.  [default: 4GB]",
     ),
-    option("--no-cache", is_flag=True, help_text="Neither look for embeddings of former runs nor keep any."),
+    option("--no-cache", is_flag=True, help_text="Neither use embeddings of former runs nor keep any."),
 )
 
 messages = section(
@@ -156,18 +166,11 @@ messages = section(
 )
 
 
-def open_cache(cache_bytes: str | None, no_cache: bool) -> "EmbeddingCache":
-    """Opens the cache as `CACHE` asks; raises ConfigError when the size is none.
-
-    Args:
-        cache_bytes: What ``--cache-bytes`` says.
-        no_cache: Whether ``--no-cache`` was given.
-    """
-    limit = parse_bytes(cache_bytes) if cache_bytes is not None else None
-
+def open_cache(cache_bytes: int | None, no_cache: bool) -> "EmbeddingCache":
+    """Opens the cache of embeddings as `CACHE` asks for."""
     from elmo_cli.elmo.cache import EmbeddingCache
 
-    return EmbeddingCache(max_bytes=0 if no_cache else limit)
+    return EmbeddingCache(max_bytes=0 if no_cache else cache_bytes)
 
 
 def given(flags: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def main(
     device: Any,
     elmo: str | None,
     precision: Any,
-    cache_bytes: str | None,
+    cache_bytes: int | None,
     no_cache: bool,
     **flags: Any,
 ) -> None:
