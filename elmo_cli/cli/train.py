@@ -126,7 +126,7 @@ def main(
     config_path: Path | None,
     assignments: tuple[str, ...],
     print_config: bool,
-    cache_bytes: str | None,
+    cache_bytes: int | None,
     no_cache: bool,
     quiet: bool,
     verbose: bool,
