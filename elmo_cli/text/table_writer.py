@@ -15,7 +15,7 @@ from typing import IO, Any, Self
 import numpy as np
 import pandas as pd
 
-from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.files import atomic_path, atomic_write
 from elmo_cli.text.formats import TableFormat, part_of
 
@@ -88,6 +88,7 @@ class TableWriter:
 
         Raises:
             DataError: For a cell that the format or the encoding cannot hold, or a new column.
+            RunError: When standard output cannot be written, for example to a full disk.
         """
         columns = [str(name) for name in df.columns]
         first = self.columns is None
@@ -127,8 +128,15 @@ class TableWriter:
                 f"{self._name}: {self.layout.encoding} cannot hold the character "
                 f"{error.object[error.start]!r}. Write another format with --format, in UTF-8."
             ) from error
-        self._stream.write(content)
-        self._stream.flush()
+        try:
+            self._stream.write(content)
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if self.target is None:
+                raise RunError(f"standard output cannot be written: {error.strerror}.") from error
+            raise
         self._num_bytes = len(content)
 
     def _keep_part(self) -> None:

@@ -8,15 +8,17 @@ import re
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from elmo_cli.config import DataConfig
-from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.text import lines as text_lines
 from elmo_cli.text.columns import resolve_column, row_number
+from elmo_cli.text.formats import TableFormat
 from elmo_cli.text.sniffing import sniff_format
 from elmo_cli.text.table_writer import TableWriter
 from elmo_cli.text.tables import read_table, stream_table
@@ -564,3 +566,14 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path, encoding
     df = read(tmp_path, "a.csv", content, encoding=encoding)
     assert list(df.columns) == ["text", "label"]
     assert cells(df) == [["é", "x"], ["b", "y"]]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_behind_standard_output_is_no_bug(monkeypatch):
+    with open("/dev/full", "wb", buffering=0) as device, monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", SimpleNamespace(buffer=device, flush=device.flush))
+        with (
+            pytest.raises(RunError, match="standard output cannot be written: No space left"),
+            TableWriter(None, TableFormat("csv", ",")) as writer,
+        ):
+            writer.write(pd.DataFrame({"a": ["x"]}))
