@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 def new_matrix(
     shape: tuple[int, ...], dtype: np.dtype[Any], *, memory_bytes: int | None = None
 ) -> NDArray[Any]:
-    """Makes a matrix to be filled in.
+    """Makes a matrix of zeros to be filled in.
 
     Args:
         shape: Its shape; no dimension needs to be above 0.
@@ -29,14 +29,14 @@ def new_matrix(
             always takes memory.
 
     Returns:
-        The matrix; what it holds is undefined.
+        The matrix. A part that stays zero takes no memory as long as nobody writes there.
 
     Raises:
         RunError: When the disk has no room for the file.
     """
     num_bytes = math.prod(shape) * dtype.itemsize
     if memory_bytes is None or num_bytes <= memory_bytes:
-        return np.empty(shape, dtype)
+        return np.zeros(shape, dtype)
     directory = cache_directory()
     try:
         directory.mkdir(parents=True, exist_ok=True)

@@ -16,13 +16,14 @@ def test_a_matrix_within_the_budget_is_in_memory():
     for memory_bytes in (None, 24):
         matrix = new_matrix((2, 3), FLOAT, memory_bytes=memory_bytes)
         assert not isinstance(matrix, np.memmap)
-        assert matrix.shape == (2, 3)
+        assert matrix.tolist() == [[0, 0, 0], [0, 0, 0]]
 
 
 def test_a_larger_one_is_in_a_file_that_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setenv("ELMO_CLI_CACHE", str(tmp_path / "cache"))
     matrix = new_matrix((2, 3), FLOAT, memory_bytes=23)
     assert isinstance(matrix, np.memmap)
+    assert matrix.tolist() == [[0, 0, 0], [0, 0, 0]]
     matrix[:] = np.arange(6).reshape(2, 3)
     assert matrix.tolist() == [[0, 1, 2], [3, 4, 5]]
     del matrix
