@@ -11,7 +11,8 @@ from typing import Any, Literal
 from elmo_cli import config_reading
 from elmo_cli.errors import ConfigError
 
-POOLINGS = ("mean", "max")
+FIXED_POOLINGS = ("mean", "max")  # nothing in them is learned: each layer is pooled once, before training
+POOLINGS = (*FIXED_POOLINGS, "attention")
 MAX_SEED = 2**32 - 1  # NumPy's legacy generator takes no more
 
 
@@ -122,8 +123,7 @@ class ElmoConfig:
             is bfloat16 where the processor has instructions for it.
         batch_tokens: Most tokens (rows times longest row) embedded at once; when absent, as many as take
             about 1 GB.
-        memory_bytes: Most bytes of pooled vectors of a table in memory; more than that are in a temporary
-            file.
+        memory_bytes: Most bytes of vectors of a table in memory; more than that are in a temporary file.
     """
 
     handle: str = "bundled"
@@ -145,13 +145,14 @@ class ClassifierConfig:
     """What is trained on top of ELMo.
 
     Args:
-        pool: How token vectors become one vector: any of ``mean``, ``max``; several are joined.
+        pool: How token vectors become one vector: any of ``mean``, ``max``, ``attention``; several are
+            joined. Attention is learned, and needs the vectors of all tokens in memory or in a file.
         hidden: Widths of the dense hidden layers; empty for a linear classifier.
         dropout: Share of inputs dropped in training, in [0, 1).
         mix_l2: L2 penalty on the weights of the layer mix.
     """
 
-    pool: tuple[str, ...] = POOLINGS
+    pool: tuple[str, ...] = FIXED_POOLINGS
     hidden: tuple[int, ...] = (256,)
     dropout: float = 0.5
     mix_l2: float = 0.001

@@ -70,6 +70,8 @@ def test_one_value_and_no_value_are_lists() -> None:
     assert load_config(overrides={"classifier.hidden": ""}).classifier.hidden == ()
     assert load_config(overrides={"classifier.hidden": "none"}).classifier.hidden == ()
     assert load_config(overrides={"classifier.pool": "max"}).classifier.pool == ("max",)
+    joined = load_config(overrides={"classifier.pool": "mean,attention"})
+    assert joined.classifier.pool == ("mean", "attention")
 
 
 @pytest.mark.parametrize(
@@ -209,14 +211,18 @@ def test_a_section_is_no_value(tmp_path: Path) -> None:
         (
             "classifier.pool",
             "mean,median",
-            "classifier.pool must be one or more of mean, max, each once; received",
+            "classifier.pool must be one or more of mean, max, attention, each once; received",
         ),
         (
             "classifier.pool",
             "max,max",
-            "classifier.pool must be one or more of mean, max, each once; received",
+            "classifier.pool must be one or more of mean, max, attention, each once; received",
         ),
-        ("classifier.pool", "", "classifier.pool must be one or more of mean, max, each once; received ()."),
+        (
+            "classifier.pool",
+            "",
+            "classifier.pool must be one or more of mean, max, attention, each once; received ().",
+        ),
         (
             "classifier.hidden",
             "256,big",

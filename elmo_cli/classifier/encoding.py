@@ -1,4 +1,4 @@
-"""Texts become pooled vectors, once: frozen embeddings need no second look."""
+"""Texts become vectors, once: frozen embeddings need no second look."""
 
 import itertools
 import logging
@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from elmo_cli.byte_counts import format_bytes
 from elmo_cli.classifier.matrix import new_matrix
-from elmo_cli.classifier.pooling import MaskedPooling
+from elmo_cli.classifier.pooling import MaskedPooling, MaskedTokens
 from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.elmo.cache_key import KeySpace
 from elmo_cli.elmo.embedder import Embedder
@@ -22,17 +23,18 @@ from elmo_cli.text.sentences import Sentences
 
 logger = logging.getLogger(__name__)
 
-WORTH_SAYING = 10**6  # bytes that the cache grows by
+WORTH_SAYING = 10**6  # bytes that the cache grows by, or that token vectors take
 MAX_ROWS = 1024  # per batch; more gains nothing and makes progress coarse
 BATCH_BYTES = 1 << 30  # about what a batch may take while it is embedded, if no number of tokens is given
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """The pooled vectors of N sentences, each distinct one stored once.
+    """The vectors of N sentences, each distinct one stored once.
 
     Args:
-        vectors: float32 or float16 (M, L, P), in memory or mapped from a file.
+        vectors: float32 or float16, in memory or mapped from a file: pooled (M, L, P), or those of tokens
+            (M, L, T, D) with zeros where a sentence has no more tokens.
         rows: For each sentence its row of ``vectors``, int64 (N,).
     """
 
@@ -51,22 +53,26 @@ class Encoder:
 
     Args:
         embedder: Where the vectors come from.
-        pooling: What makes one vector of those of the tokens.
+        pooling: What is kept of those of the tokens.
+
+    Attributes:
+        shape: Of what a sentence becomes: (L, P), or (L, None, D) where all tokens are kept.
+        dtype: Of the vectors.
     """
 
-    def __init__(self, embedder: Embedder, pooling: MaskedPooling) -> None:
+    def __init__(self, embedder: Embedder, pooling: MaskedPooling | MaskedTokens) -> None:
         self.embedder = embedder
         self.pooling = pooling
-        self.shape = (embedder.num_layers, embedder.dim * len(pooling.poolings))
+        self.shape: tuple[int | None, ...] = pooling.encoded_shape(embedder.num_layers, embedder.dim)
         self.dtype = np.dtype(np.float16 if embedder.precision == "bfloat16" else np.float32)
         layers = tf.TensorSpec([None, embedder.num_layers, None, embedder.dim], tf.float32)
         mask = tf.TensorSpec([None, None], tf.bool)
-        self._pool = tf.function(
+        self._keep = tf.function(
             lambda *batch: pooling(*batch), input_signature=[layers, mask], autograph=False
         )
         self._key = KeySpace(
             fingerprint=embedder.source.fingerprint,
-            stored=f"layers pooled by {','.join(pooling.poolings)}, computed in {embedder.precision}",
+            stored=f"{pooling.stored}, computed in {embedder.precision}",
             dtype=self.dtype.name,
         )
         self._tokens_that_fit: int | None = None
@@ -78,6 +84,7 @@ class Encoder:
         batch_tokens: int | None = None,
         cache: EmbeddingCache | None = None,
         memory_bytes: int | None = None,
+        max_tokens: int | None = None,
     ) -> Encoded:
         """Encodes sentences.
 
@@ -87,6 +94,8 @@ class Encoder:
                 default as many as take about `BATCH_BYTES`.
             cache: Where vectors are looked for first and kept afterwards.
             memory_bytes: Most bytes of vectors to hold in memory; more than that are in a file.
+            max_tokens: Where all tokens are kept, the number T of those that a sentence has room for; by
+                default as many as the longest one has.
 
         Returns:
             The vectors.
@@ -95,7 +104,7 @@ class Encoder:
             ConfigError: When memory does not suffice for a single sentence.
             SourceError: When a vector holds NaN or infinity.
             RunError: When there is no room for the file.
-            ValueError: When ``batch_tokens`` is less than 1.
+            ValueError: When ``batch_tokens`` is less than 1, or a sentence longer than ``max_tokens``.
         """
         if batch_tokens is None:
             batch_tokens = max(1, BATCH_BYTES // self.embedder.token_bytes)
@@ -107,42 +116,73 @@ class Encoder:
         lengths = np.ones(len(numbers), np.int64)
         lengths[rows] = np.maximum(sentences.lengths, 1)
         texts = np.array([*numbers, None], object)[:-1]  # None keeps NumPy from making other types of it
-        vectors = new_matrix((len(texts), *self.shape), self.dtype, memory_bytes=memory_bytes)
+        vectors = self._matrix(lengths, memory_bytes, max_tokens)
 
         keys = [self._key(text) for text in texts] if cache and cache.is_on else []
-        missing = self._recall(vectors, keys, cache)
+        missing = self._recall(vectors, lengths, keys, cache)
         embedded = self._embed(texts[missing], lengths[missing], batch_tokens)
-        for chosen, pooled in embedded:
-            vectors[missing[chosen]] = pooled
+        for chosen, kept in embedded:
+            done = missing[chosen]
+            # All of what is pooled; or the tokens of the batch, which may be fewer than there is room for.
+            vectors[done, :, : kept.shape[2]] = kept
             if cache and keys:
                 cache.write(
-                    (keys[missing[row]], vector.tobytes()) for row, vector in zip(chosen, pooled, strict=True)
+                    (keys[row], _without_padding(vector, lengths[row]).tobytes())
+                    for row, vector in zip(done, kept, strict=True)
                 )
         return Encoded(vectors, rows)
 
+    def _matrix(
+        self, lengths: NDArray[np.int64], memory_bytes: int | None, max_tokens: int | None
+    ) -> NDArray[Any]:
+        """Makes the matrix for texts of these lengths, all zeros; says what token vectors take."""
+        longest = int(lengths.max(initial=1))
+        num_tokens = longest if max_tokens is None else max_tokens
+        if num_tokens < longest:
+            raise ValueError(f"max_tokens is {num_tokens}, but a sentence has {longest}")
+        shape = [num_tokens if size is None else size for size in (len(lengths), *self.shape)]
+        vectors = new_matrix(tuple(shape), self.dtype, memory_bytes=memory_bytes)
+        if None in self.shape:
+            logger.log(
+                logging.INFO if vectors.nbytes >= WORTH_SAYING else logging.DEBUG,
+                "The vectors of all tokens of %d distinct texts, up to %d tokens each, take %s",
+                len(lengths),
+                num_tokens,
+                format_bytes(vectors.nbytes),
+            )
+        return vectors
+
     def _recall(
-        self, vectors: NDArray[Any], keys: list[bytes], cache: EmbeddingCache | None
+        self,
+        vectors: NDArray[Any],
+        lengths: NDArray[np.int64],
+        keys: list[bytes],
+        cache: EmbeddingCache | None,
     ) -> NDArray[np.int64]:
         """Fills in what the cache has; returns the rows that are missing, and says how many they are."""
         missing = np.ones(len(vectors), np.bool_)
         if cache and keys:
+            shape = [-1 if size is None else size for size in self.shape]
             for row, value in cache.read(keys):
-                vectors[row] = np.frombuffer(value, self.dtype).reshape(self.shape)
+                vector = np.frombuffer(value, self.dtype).reshape(shape)
+                vectors[row, :, : vector.shape[1]] = vector
                 missing[row] = False
-            num_missing, value_bytes = int(missing.sum()), self.dtype.itemsize * math.prod(self.shape)
+            num_missing = int(missing.sum())
+            num_vectors = int(lengths[missing].sum()) if None in self.shape else num_missing
+            num_bytes = num_vectors * self.dtype.itemsize * math.prod(size or 1 for size in self.shape)
             logger.log(
-                logging.INFO if num_missing * value_bytes >= WORTH_SAYING else logging.DEBUG,
+                logging.INFO if num_bytes >= WORTH_SAYING else logging.DEBUG,
                 "%d of %d distinct texts are in the cache. %s",
                 len(vectors) - num_missing,
                 len(vectors),
-                cache.describe_growth(num_missing, value_bytes),
+                cache.describe_growth(num_missing, num_bytes // max(1, num_missing)),
             )
         return np.flatnonzero(missing)
 
     def _embed(
         self, texts: NDArray[np.object_], lengths: NDArray[np.int64], budget: int
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
-        """Yields the numbers of some texts and their vectors (B, L, P), until all are done."""
+        """Yields the numbers of some texts and what is kept of their vectors, until all are done."""
         if not len(texts):
             return
         read = self.embedder.reader(texts)
@@ -156,14 +196,14 @@ class Encoder:
                 budget = min(budget, self._tokens_that_fit)
             batch = order[start : start + self._num_rows(budget // longest)]
             try:
-                pooled = self._pool(*read(batch)).numpy()
+                kept = self._keep(*read(batch)).numpy()
             except tf.errors.ResourceExhaustedError as error:
                 self._halve(len(batch), longest, error)
                 continue
             with np.errstate(over="ignore"):
-                pooled = pooled.astype(self.dtype, copy=False)
-            self._check(pooled, texts[batch])
-            yield batch, pooled
+                kept = kept.astype(self.dtype, copy=False)
+            self._check(kept, texts[batch])
+            yield batch, kept
             start += len(batch)
             _advance(progress, len(batch))
         _advance(progress, None)  # to its end
@@ -189,14 +229,19 @@ class Encoder:
             self._tokens_that_fit,
         )
 
-    def _check(self, pooled: NDArray[Any], texts: NDArray[np.object_]) -> None:
-        bad = np.flatnonzero(~np.isfinite(pooled).all(axis=(1, 2)))
+    def _check(self, kept: NDArray[Any], texts: NDArray[np.object_]) -> None:
+        bad = np.flatnonzero(~np.isfinite(kept).reshape(len(kept), -1).all(axis=1))
         if len(bad):
             raise SourceError(
                 f"{self.embedder.source.handle}: the vectors of {len(bad)} of {len(texts)} texts hold NaN or "
                 f"infinity, first those of {texts[bad[0]][:80]!r}. The weights are damaged; get them again, "
                 "or choose others with --elmo."
             )
+
+
+def _without_padding(vector: NDArray[Any], length: int) -> NDArray[Any]:
+    """Cuts the vectors (L, T, D) of a text of so many tokens; what is pooled (L, P) stays."""
+    return vector[:, :length] if vector.ndim == 3 else vector
 
 
 def _advance(progress: Iterator[Any], number: int | None) -> None:

@@ -1,25 +1,30 @@
-"""The part that is trained: pooled layers become logits."""
+"""The part that is trained: the layers of a text become logits."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 from numpy.typing import NDArray
 
 from elmo_cli.classifier.heads import DenseHead
 from elmo_cli.classifier.standardize import Standardize
+from elmo_cli.classifier.token_pooling import TokenPooling
 from elmo_cli.elmo.scalar_mix import ScalarMix
 
 
 @keras.saving.register_keras_serializable("elmo_cli")
 class PooledClassifier(keras.Model):
-    """Classifies texts whose layers were embedded and pooled before: standardise, mix, dense head.
+    """Classifies texts whose layers were embedded before: standardise, mix, pool, dense head.
 
-    ELMo is frozen, so its vectors are computed once and this small model alone is trained on them.
+    ELMo is frozen, so its vectors are computed once and this small model alone is trained on them. What can
+    be pooled before, is; a pooling that is learned needs the vectors of all tokens.
 
     Args:
         num_classes: Number of classes C.
+        poolings: What makes one vector of those of the tokens, see `TokenPooling`; empty where the layers
+            were pooled before.
         hidden: Widths of the head's hidden layers; empty for a linear classifier.
         dropout: Share of inputs dropped in training, in [0, 1).
         mix_l2: L2 penalty on the weights of the layer mix, at least 0.
@@ -30,7 +35,7 @@ class PooledClassifier(keras.Model):
         **kwargs: Those of `keras.Model`.
 
     Call arguments:
-        pooled: float32 (B, L, P).
+        vectors: float32 (B, L, P); with ``poolings`` (B, L, T, D), all zeros where there is no token.
         training: Whether dropout is at work.
 
     Returns:
@@ -41,6 +46,7 @@ class PooledClassifier(keras.Model):
         self,
         num_classes: int,
         *,
+        poolings: Sequence[str] = (),
         hidden: Sequence[int] = (),
         dropout: float = 0.5,
         mix_l2: float = 0.001,
@@ -53,10 +59,12 @@ class PooledClassifier(keras.Model):
         # --- Layers ---
         self.standardize_layer = Standardize(name="standardize") if standardize else None
         self.mix = ScalarMix(l2=mix_l2, trainable=mix_trainable, name="mix")
+        self.pooling = TokenPooling(poolings, name="pooling") if poolings else None
         self.head = DenseHead(num_classes, hidden=hidden, dropout=dropout, name="head")
 
         # --- Config ---
         self.num_classes = num_classes
+        self.poolings = tuple(poolings)
         self.hidden = tuple(hidden)
         self.dropout = dropout
         self.mix_l2 = mix_l2
@@ -65,33 +73,42 @@ class PooledClassifier(keras.Model):
 
     # --- Model ---
 
-    def build(self, pooled_shape: tuple[int | None, ...]) -> None:
-        """Makes all weights for inputs (B, L, P)."""
+    def build(self, vectors_shape: tuple[int | None, ...]) -> None:
+        """Makes all weights for inputs (B, L, P) or (B, L, T, D)."""
         if self.standardize_layer is not None:
-            self.standardize_layer.build(pooled_shape)
-        self.mix.build(pooled_shape)
-        self.head.build((pooled_shape[0], *pooled_shape[2:]))
+            self.standardize_layer.build(vectors_shape)
+        self.mix.build(vectors_shape)
+        if self.pooling is not None:
+            self.pooling.build((vectors_shape[0], *vectors_shape[2:]))
+        width = vectors_shape[-1] or 0
+        self.head.build((vectors_shape[0], width * max(1, len(self.poolings))))
         self.built = True
 
-    def call(self, pooled: Any, training: bool = False) -> Any:
+    def call(self, vectors: Any, training: bool = False) -> Any:
         """Computes logits; see the class."""
-        # Each dimension of each layer to mean 0 and variance 1: (B, L, P)
+        # Which tokens there are, where there are tokens: (B, T)
+        mask = None if self.pooling is None else ops.any(vectors != 0, axis=(1, 3))
+        # Each dimension of each layer to mean 0 and variance 1: (B, L, P) or (B, L, T, D)
         if self.standardize_layer is not None:
-            pooled = self.standardize_layer(pooled)
-        # The layers to one vector (B, P), and that to logits (B, C)
-        return self.head(self.mix(pooled), training=training)
+            vectors = self.standardize_layer(vectors)
+        # The layers to one: (B, P) or (B, T, D)
+        mixed = self.mix(vectors)
+        # The tokens to one vector (B, P), and that to logits (B, C)
+        if self.pooling is not None:
+            mixed = self.pooling(mixed, mask)
+        return self.head(mixed, training=training)
 
-    def adapt(self, pooled: NDArray[Any], rows: NDArray[np.integer[Any]] | None = None) -> None:
+    def adapt(self, vectors: NDArray[Any], rows: NDArray[np.integer[Any]] | None = None) -> None:
         """Measures what standardisation needs on the training rows; does nothing when it is off.
 
         Args:
-            pooled: float32 or float16 (R, L, P); see `Standardize.adapt`.
+            vectors: float32 or float16 (R, L, P) or (R, L, T, D); see `Standardize.adapt`.
             rows: Which of them to measure, integers (N,); None stands for all.
         """
         if not self.built:
-            self.build((None, *pooled.shape[1:]))
+            self.build((None, *vectors.shape[1:]))
         if self.standardize_layer is not None:
-            self.standardize_layer.adapt(pooled, rows)
+            self.standardize_layer.adapt(vectors, rows)
 
     @property
     def num_trainable(self) -> int:
@@ -110,6 +127,7 @@ class PooledClassifier(keras.Model):
         return {
             "name": self.name,
             "num_classes": self.num_classes,
+            "poolings": list(self.poolings),
             "hidden": list(self.hidden),
             "dropout": self.dropout,
             "mix_l2": self.mix_l2,

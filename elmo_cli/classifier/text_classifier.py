@@ -1,5 +1,6 @@
 """The whole model: texts become logits."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +11,12 @@ from numpy.typing import NDArray
 
 from elmo_cli.classifier.encoding import Encoded, Encoder
 from elmo_cli.classifier.pooled_classifier import PooledClassifier
-from elmo_cli.classifier.pooling import MaskedPooling
-from elmo_cli.config import POOLINGS
+from elmo_cli.classifier.pooling import MaskedPooling, MaskedTokens
+from elmo_cli.config import FIXED_POOLINGS
 from elmo_cli.elmo.embedder import Embedder
 from elmo_cli.text.sentences import Sentences
 
-CLASSIFY_ROWS = 1024
+CLASSIFY_ROWS, CLASSIFY_BYTES = 1024, 1 << 26  # most at once; token vectors take far more than pooled ones
 
 
 @keras.saving.register_keras_serializable("elmo_cli")
@@ -28,7 +29,8 @@ class TextClassifier(keras.Model):
     Args:
         embedder: Where the vectors come from; it is frozen.
         num_classes: Number of classes C.
-        poolings: Which of ``"mean"`` and ``"max"`` make one vector of those of the tokens. An embedder
+        poolings: Which of ``"mean"``, ``"max"`` and ``"attention"`` make one vector of those of the tokens.
+            With attention, which is learned, all is pooled after the mix; otherwise before. An embedder
             that gives one vector for the whole text is taken as it is: mean alone.
         hidden: See `PooledClassifier`, as for all that follow.
         dropout: Share of inputs dropped in training, in [0, 1).
@@ -50,7 +52,7 @@ class TextClassifier(keras.Model):
         embedder: Embedder,
         num_classes: int,
         *,
-        poolings: Sequence[str] = POOLINGS,
+        poolings: Sequence[str] = FIXED_POOLINGS,
         hidden: Sequence[int] = (),
         dropout: float = 0.5,
         mix_l2: float = 0.001,
@@ -63,9 +65,14 @@ class TextClassifier(keras.Model):
         # --- Layers ---
         embedder.trainable = False
         self.embedder = embedder
-        self.pooling = MaskedPooling(poolings if embedder.token_level else ("mean",), name="pooling")
+        self.poolings = tuple(poolings) if embedder.token_level else ("mean",)
+        learned = "attention" in self.poolings
+        self.pooling = (
+            MaskedTokens(name="tokens") if learned else MaskedPooling(self.poolings, name="pooling")
+        )
         self.classifier = PooledClassifier(
             num_classes,
+            poolings=self.poolings if learned else (),
             hidden=hidden,
             dropout=dropout,
             mix_l2=mix_l2,
@@ -86,16 +93,16 @@ class TextClassifier(keras.Model):
         """Computes logits from texts; see the class."""
         # Token vectors of each layer (B, L, T, D) and which of them stand for tokens (B, T)
         layers, mask = self.embedder(sentences)
-        # One vector for each layer (B, L, P), then logits (B, C)
+        # One vector for each layer (B, L, P), or all of them without padding, then logits (B, C)
         return self.classifier(self.pooling(layers, mask), training=training)
 
     def encode(self, sentences: Sentences, **options: Any) -> Encoded:
-        """Embeds and pools sentences, each distinct one once; `Encoder` has the options."""
+        """Computes the vectors of sentences, each distinct one once; `Encoder` has the options."""
         return self.encoder(sentences, **options)
 
-    def classify(self, pooled: Any) -> Any:
-        """Computes logits, float32 (B, C), from pooled vectors, float32 (B, L, P)."""
-        return self.classifier(pooled, training=False)
+    def classify(self, vectors: Any) -> Any:
+        """Computes logits, float32 (B, C), from vectors of `encode`, float32 (B, L, P) or (B, L, T, D)."""
+        return self.classifier(vectors, training=False)
 
     def probabilities(self, encoded: Encoded) -> NDArray[np.float32]:
         """Computes the probability of each class from what `encode` made of N sentences.
@@ -108,9 +115,10 @@ class TextClassifier(keras.Model):
         """
         vectors = encoded.vectors
         parts = [np.empty((0, self.classifier.num_classes), np.float32)]
-        for start in range(0, len(vectors), CLASSIFY_ROWS):
-            pooled = vectors[start : start + CLASSIFY_ROWS].astype(np.float32)
-            parts.append(ops.convert_to_numpy(ops.softmax(self.classify(pooled))))
+        step = max(1, min(CLASSIFY_ROWS, CLASSIFY_BYTES // (4 * math.prod(vectors.shape[1:]))))
+        for start in range(0, len(vectors), step):
+            chunk = vectors[start : start + step].astype(np.float32)
+            parts.append(ops.convert_to_numpy(ops.softmax(self.classify(chunk))))
         return np.concatenate(parts)[encoded.rows]
 
     @property
@@ -131,8 +139,8 @@ class TextClassifier(keras.Model):
         return {
             "name": self.name,
             "embedder": keras.saving.serialize_keras_object(self.embedder),
-            "poolings": list(self.pooling.poolings),
             **config,
+            "poolings": list(self.poolings),
         }
 
     @classmethod

@@ -93,7 +93,7 @@ logger = logging.getLogger(__name__)
     options.setting(
         "--pool",
         "classifier.pool",
-        "How a text's token vectors become one: mean, max or mean,max.",
+        "How a text's token vectors become one: mean, max, attention, or several such as mean,max.",
         metavar="NAMES",
     ),
     options.setting(

@@ -85,6 +85,7 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
             batch_tokens=config.elmo.batch_tokens,
             cache=cache,
             memory_bytes=config.elmo.memory_bytes,
+            max_tokens=tables.preprocessor.max_tokens,  # training and validation in one shape
         )
 
     with run.stage("embedding"):

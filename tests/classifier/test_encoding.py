@@ -9,7 +9,7 @@ import tensorflow as tf
 from classifier.tiny_embedder import OTHER_SOURCE, TinyEmbedder, sentences
 
 from elmo_cli.classifier.encoding import MAX_ROWS, Encoded, Encoder
-from elmo_cli.classifier.pooling import MaskedPooling
+from elmo_cli.classifier.pooling import MaskedPooling, MaskedTokens
 from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.errors import ConfigError, SourceError
 
@@ -65,7 +65,7 @@ def test_one_trace_serves_every_batch_and_call():
     encoder = Encoder(TinyEmbedder(), MaskedPooling())
     for batch_tokens in (1, 5, 100):
         encoder(sentences(*TEXTS), batch_tokens=batch_tokens)
-    assert encoder._pool.experimental_get_tracing_count() == 1
+    assert encoder._keep.experimental_get_tracing_count() == 1
     assert encoder.embedder._graph.experimental_get_tracing_count() == 1
 
 
@@ -169,6 +169,8 @@ def test_other_poolings_weights_and_precisions_are_other_entries(tmp_path):
         lambda: Encoder(TinyEmbedder(), MaskedPooling(("max", "mean"))),
         lambda: Encoder(TinyEmbedder(source=OTHER_SOURCE), MaskedPooling()),
         lambda: Encoder(Half(), MaskedPooling()),
+        lambda: Encoder(TinyEmbedder(), MaskedTokens()),
+        lambda: Encoder(Half(), MaskedTokens()),
     ]
     with EmbeddingCache(tmp_path, max_bytes=10**7) as cache:
         for make in makers:
@@ -202,3 +204,81 @@ def test_vectors_too_many_for_memory_are_in_a_file(tmp_path, monkeypatch):
     found = Encoder(TinyEmbedder(), MaskedPooling())(sentences(*TEXTS), memory_bytes=100)
     assert isinstance(found.vectors, np.memmap)
     np.testing.assert_array_equal(rows_of(found), encoded(*TEXTS))
+
+
+# --- All tokens, for a pooling that is learned ---
+
+
+def tokens_of(*texts: str, **options: Any) -> np.ndarray:
+    """Token vectors of each sentence, (N, L, T, D)."""
+    return rows_of(Encoder(TinyEmbedder(), MaskedTokens())(sentences(*texts), **options))
+
+
+def test_tokens_are_those_of_the_embedder_and_zeros_follow_them():
+    vectors = tokens_of(*TEXTS)
+    assert vectors.shape == (8, 2, 5, 3)
+    for text, vector in zip(TEXTS, vectors, strict=True):
+        layers, _ = TinyEmbedder()(tf.constant([text]))
+        num_tokens = max(1, len(text.split()))
+        np.testing.assert_allclose(vector[:, :num_tokens], layers[0], atol=1e-6)
+        np.testing.assert_array_equal(vector[:, num_tokens:], 0)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 2, 7, 20])
+def test_tokens_do_not_depend_on_batches(batch_tokens):
+    np.testing.assert_allclose(tokens_of(*TEXTS, batch_tokens=batch_tokens), tokens_of(*TEXTS), atol=1e-6)
+
+
+def test_there_is_room_for_as_many_tokens_as_asked_for():
+    assert tokens_of("a b", max_tokens=4).shape == (1, 2, 4, 3)
+    assert tokens_of().shape == (0, 2, 1, 3)
+    with pytest.raises(ValueError, match="max_tokens is 2, but a sentence has 3"):
+        tokens_of("a b c", max_tokens=2)
+
+
+@pytest.mark.parametrize("embedder_class", [TinyEmbedder, Half])
+def test_the_cache_keeps_tokens_without_their_padding(embedder_class, tmp_path, monkeypatch):
+    sizes, really = [], EmbeddingCache.write
+
+    def write(cache: EmbeddingCache, items: Any) -> None:
+        items = list(items)
+        sizes.extend(len(value) for _, value in items)
+        really(cache, items)
+
+    monkeypatch.setattr(EmbeddingCache, "write", write)
+    embedder = embedder_class()
+    with EmbeddingCache(tmp_path, max_bytes=10**7) as cache:
+        fresh = Encoder(embedder, MaskedTokens())(sentences(*TEXTS), cache=cache)
+    number_bytes = 4 if embedder_class is TinyEmbedder else 2
+    assert sorted(sizes) == [2 * num_tokens * 3 * number_bytes for num_tokens in (1, 1, 2, 2, 3, 5)]
+    embedder.batches.clear()
+    with EmbeddingCache(tmp_path, max_bytes=10**7) as cache:
+        again = Encoder(embedder, MaskedTokens())(sentences(*TEXTS), cache=cache, max_tokens=7)
+    assert not embedder.batches
+    np.testing.assert_array_equal(rows_of(again)[:, :, :5], rows_of(fresh))
+    np.testing.assert_array_equal(rows_of(again)[:, :, 5:], 0)
+
+
+def test_what_tokens_take_is_said(caplog, tmp_path):
+    caplog.set_level(logging.DEBUG)
+    with EmbeddingCache(tmp_path, max_bytes=10**7) as cache:
+        Encoder(TinyEmbedder(), MaskedTokens())(sentences(*TEXTS), cache=cache)
+    assert "all tokens of 6 distinct texts, up to 5 tokens each, take 720 bytes" in caplog.text
+    assert "0 of 6 distinct texts are in the cache" in caplog.text
+
+
+def test_tokens_too_many_for_memory_are_in_a_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("ELMO_CLI_CACHE", str(tmp_path))
+    found = Encoder(TinyEmbedder(), MaskedTokens())(sentences(*TEXTS), memory_bytes=100)
+    assert isinstance(found.vectors, np.memmap)
+    np.testing.assert_array_equal(rows_of(found), tokens_of(*TEXTS))
+
+
+def test_tokens_that_are_no_numbers_name_the_text():
+    class Broken(TinyEmbedder):
+        def call(self, texts: Any) -> Any:
+            layers, mask = super().call(texts)
+            return tf.where(texts[:, None, None, None] == "d", float("nan"), layers), mask
+
+    with pytest.raises(SourceError, match=r"the vectors of 1 of 6 texts .* first those of 'd'"):
+        Encoder(Broken(), MaskedTokens())(sentences(*TEXTS))

@@ -1,10 +1,10 @@
-"""Pooling over real tokens."""
+"""What is kept of real tokens."""
 
 import numpy as np
 import pytest
 from layer_battery import check_layer
 
-from elmo_cli.classifier.pooling import MaskedPooling
+from elmo_cli.classifier.pooling import MaskedPooling, MaskedTokens
 
 LAYERS = np.random.default_rng(0).normal(size=(3, 2, 4, 5)).astype(np.float32)
 MASK = np.array([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]], bool)
@@ -48,7 +48,7 @@ def test_a_row_without_tokens_becomes_zeros():
     np.testing.assert_array_equal(pooled, np.zeros((3, 2, 10)))
 
 
-@pytest.mark.parametrize("poolings", [(), ("mean", "mean"), ("median",)])
+@pytest.mark.parametrize("poolings", [(), ("mean", "mean"), ("median",), ("attention",)])
 def test_unknown_poolings_are_refused(poolings):
     with pytest.raises(ValueError, match="poolings must be"):
         MaskedPooling(poolings)
@@ -57,3 +57,18 @@ def test_unknown_poolings_are_refused(poolings):
 def test_wrong_shapes_are_refused():
     with pytest.raises(ValueError, match="must be"):
         MaskedPooling()(LAYERS[:, 0], MASK)
+
+
+def test_the_battery_of_tokens():
+    check_layer(
+        MaskedTokens, {}, (LAYERS, MASK), expected_output_shape=(3, 2, 4, 5), expected_num_trainable=0
+    )
+
+
+def test_tokens_stay_as_they_are_and_padding_becomes_zeros():
+    layers = LAYERS.copy()
+    layers[1, :, 2:] = layers[2, :, 1:] = np.nan
+    tokens = np.asarray(MaskedTokens()(layers, MASK))
+    for row, length in enumerate([4, 2, 1]):
+        np.testing.assert_array_equal(tokens[row, :, :length], LAYERS[row, :, :length])
+        np.testing.assert_array_equal(tokens[row, :, length:], 0)

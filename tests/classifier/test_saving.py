@@ -17,11 +17,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 TEXTS = ["a b c", "d", "the quick brown fox"]
 
 
-@pytest.fixture
-def classifier() -> TextClassifier:
+@pytest.fixture(params=[["max"], ["mean", "attention"]], ids=",".join)
+def classifier(request: pytest.FixtureRequest) -> TextClassifier:
     """As if trained: every weight has a value of its own."""
     classifier = TextClassifier(
-        TinyEmbedder(), 3, poolings=["max"], hidden=[4], dropout=0.25, mix_l2=0.5, mix_trainable=False
+        TinyEmbedder(), 3, poolings=request.param, hidden=[4], dropout=0.25, mix_l2=0.5, mix_trainable=False
     )
     random = np.random.default_rng(0)
     trained = classifier.classifier
@@ -42,8 +42,9 @@ def test_logits_come_back_to_the_last_bit(classifier, saved):
     assert again.get_config() | of_their_own == classifier.get_config() | of_their_own
 
 
-def test_standardisation_is_saved_too(tmp_path):
-    classifier = TextClassifier(TinyEmbedder(), 3)
+@pytest.mark.parametrize("pooling", ["max", "attention"])
+def test_standardisation_is_saved_too(tmp_path, pooling):
+    classifier = TextClassifier(TinyEmbedder(), 3, poolings=[pooling])
     vectors = classifier.encode(sentences(*TEXTS)).vectors
     classifier.classifier.adapt(vectors)
     save(classifier, tmp_path)
@@ -101,5 +102,5 @@ def test_an_embedder_of_another_width_is_refused(saved):
     class Wider(TinyEmbedder):
         dim = 5
 
-    with pytest.raises(RunError, match=r"expects vectors of \[2, 3\]"):
+    with pytest.raises(RunError, match=r"expects vectors of \[2, (3|None, 3)\]"):
         load(saved, Wider())

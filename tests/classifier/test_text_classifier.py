@@ -17,9 +17,14 @@ from elmo_cli.training.loop import fit
 TEXTS = ["a b c", "d", "", "the quick brown fox", "d"]
 
 
-@pytest.fixture
-def classifier() -> TextClassifier:
-    return TextClassifier(TinyEmbedder(), 3, hidden=(4,))
+@pytest.fixture(params=[("mean", "max"), ("attention",), ("max", "attention", "mean")], ids=",".join)
+def classifier(request: pytest.FixtureRequest) -> TextClassifier:
+    """As if trained, but for standardisation: every weight has a value of its own."""
+    classifier = TextClassifier(TinyEmbedder(), 3, poolings=request.param, hidden=(4,))
+    random = np.random.default_rng(0)
+    for weight in classifier.classifier.trainable_weights:
+        weight.assign(random.normal(size=weight.shape))
+    return classifier
 
 
 def test_both_ways_give_the_same_logits(classifier):
@@ -51,7 +56,18 @@ def test_probabilities_are_those_of_the_logits(classifier):
     assert classifier.probabilities(classifier.encode(sentences())).shape == (0, 3)
 
 
-def test_many_rows_are_classified_in_parts(classifier):
+def test_token_vectors_are_classified_in_parts(monkeypatch):
+    classifier = TextClassifier(TinyEmbedder(), 3, poolings=("attention",))
+    encoded, sizes = classifier.encode(sentences(*TEXTS)), []
+    together, classify = classifier.probabilities(encoded), classifier.classify
+    monkeypatch.setattr("elmo_cli.classifier.text_classifier.CLASSIFY_BYTES", 3 * 4 * 2 * 4 * 3)
+    monkeypatch.setattr(classifier, "classify", lambda chunk: (sizes.append(len(chunk)), classify(chunk))[1])
+    np.testing.assert_allclose(classifier.probabilities(encoded), together, atol=1e-6)
+    assert sizes == [3, 1]
+
+
+def test_many_rows_are_classified_in_parts():
+    classifier = TextClassifier(TinyEmbedder(), 3)
     vectors = np.random.default_rng(0).normal(size=(2500, 2, 6)).astype(np.float32)
     rows = np.arange(2500)
     together, few = (classifier.probabilities(Encoded(vectors, chosen)) for chosen in (rows, rows[-3:]))
@@ -60,8 +76,9 @@ def test_many_rows_are_classified_in_parts(classifier):
     np.testing.assert_allclose(few, alone, atol=1e-6)
 
 
-def test_an_embedder_of_whole_texts_is_taken_as_it_is():
-    classifier = TextClassifier(WholeTextEmbedder(), 3, poolings=("mean", "max"))
+@pytest.mark.parametrize("poolings", [("mean", "max"), ("attention",)])
+def test_an_embedder_of_whole_texts_is_taken_as_it_is(poolings):
+    classifier = TextClassifier(WholeTextEmbedder(), 3, poolings=poolings)
     vectors = classifier.encode(sentences(*TEXTS[:4])).vectors
     assert vectors.shape == (4, 2, 3)
     layers, _ = classifier.embedder(tf.constant(TEXTS[:4]))
@@ -73,6 +90,9 @@ def test_it_counts_its_numbers(mix_trainable, mix):
     classifier = TextClassifier(TinyEmbedder(), 3, mix_trainable=mix_trainable)
     assert classifier.num_trainable == mix + 6 * 3 + 3
     assert classifier.num_frozen == 7 + 2 * 2 * 6 + (3 - mix)
+    classifier = TextClassifier(TinyEmbedder(), 3, poolings=("attention",), mix_trainable=mix_trainable)
+    assert classifier.num_trainable == mix + (3 * 100 + 100 + 100) + 3 * 3 + 3
+    assert classifier.num_frozen == 7 + 2 * 2 * 3 + (3 - mix)
 
 
 def test_training_the_classifier_trains_the_model(classifier):

@@ -35,7 +35,7 @@ class TinyEmbedder(Embedder):
 
     def call(self, sentences: Any) -> tuple[Any, Any]:
         # "" splits into no token; the contract wants one.
-        tokens = tf.strings.split(tf.where(tf.strings.length(sentences) == 0, " ", sentences), " ")
+        tokens = tf.strings.split(tf.where(tf.strings.length(sentences) == 0, "nothing", sentences), " ")
         padded, mask = tokens.to_tensor("?"), tf.sequence_mask(tokens.row_lengths())
         tf.py_function(lambda batch: self.batches.append(tuple(batch.shape)), [padded], [])
         # (B, T), then (B, L, T, D)
