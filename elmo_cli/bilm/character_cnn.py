@@ -13,6 +13,9 @@ from elmo_cli.bilm.options import CharacterCNNOptions
 class Highway(keras.layers.Layer):
     """A gated mix of a vector and its transformation: ``g * relu(x W_t + b_t) + (1 - g) * x``.
 
+    Args:
+        kernel_initializer: Of both kernels.
+
     Call arguments:
         inputs: float (..., N).
 
@@ -22,12 +25,20 @@ class Highway(keras.layers.Layer):
     Reference: Srivastava et al. 2015, arXiv 1505.00387; gate bias -2 as in bilm-tf's `training.py`.
     """
 
+    def __init__(self, kernel_initializer: str = "glorot_uniform", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kernel_initializer = kernel_initializer
+
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes two kernels (N, N) and two biases (N,)."""
         width = input_shape[-1]
-        self.transform_kernel = self.add_weight(shape=(width, width), name="transform_kernel")
+        self.transform_kernel = self.add_weight(
+            shape=(width, width), initializer=self.kernel_initializer, name="transform_kernel"
+        )
         self.transform_bias = self.add_weight(shape=(width,), initializer="zeros", name="transform_bias")
-        self.carry_kernel = self.add_weight(shape=(width, width), name="carry_kernel")
+        self.carry_kernel = self.add_weight(
+            shape=(width, width), initializer=self.kernel_initializer, name="carry_kernel"
+        )
         self.carry_bias = self.add_weight(
             shape=(width,), initializer=keras.initializers.Constant(-2.0), name="carry_bias"
         )
@@ -37,6 +48,10 @@ class Highway(keras.layers.Layer):
         transformed = ops.relu(ops.matmul(inputs, self.transform_kernel) + self.transform_bias)
         gate = ops.sigmoid(ops.matmul(inputs, self.carry_kernel) + self.carry_bias)
         return gate * transformed + (1.0 - gate) * inputs
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__``."""
+        return {**super().get_config(), "kernel_initializer": self.kernel_initializer}
 
 
 @keras.saving.register_keras_serializable("elmo_cli")
@@ -49,6 +64,7 @@ class CharacterCNN(keras.layers.Layer):
         num_highway: Number of highway layers.
         projection_dim: Width P of the token vector.
         activation: ``relu`` or ``tanh``.
+        kernel_initializer: Of all kernels.
 
     Call arguments:
         character_ids: int32 (M, W), values 0 to 260; W at least the widest filter.
@@ -66,6 +82,7 @@ class CharacterCNN(keras.layers.Layer):
         num_highway: int,
         projection_dim: int,
         activation: str = "relu",
+        kernel_initializer: str = "glorot_uniform",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -74,7 +91,11 @@ class CharacterCNN(keras.layers.Layer):
         self.num_highway = num_highway
         self.projection_dim = projection_dim
         self.activation = activation
-        self.highways = [Highway(name=f"highway_{i}", dtype=self.dtype_policy) for i in range(num_highway)]
+        self.kernel_initializer = kernel_initializer
+        self.highways = [
+            Highway(kernel_initializer, name=f"highway_{i}", dtype=self.dtype_policy)
+            for i in range(num_highway)
+        ]
 
     @classmethod
     def from_options(cls, options: CharacterCNNOptions, projection_dim: int, **kwargs: Any) -> "CharacterCNN":
@@ -99,7 +120,11 @@ class CharacterCNN(keras.layers.Layer):
         self.biases = []
         for i, (width, number) in enumerate(self.filters):
             self.kernels.append(
-                self.add_weight(shape=(width, self.embedding_dim, number), name=f"convolution_kernel_{i}")
+                self.add_weight(
+                    shape=(width, self.embedding_dim, number),
+                    initializer=self.kernel_initializer,
+                    name=f"convolution_kernel_{i}",
+                )
             )
             self.biases.append(
                 self.add_weight(shape=(number,), initializer="zeros", name=f"convolution_bias_{i}")
@@ -108,7 +133,9 @@ class CharacterCNN(keras.layers.Layer):
         for highway in self.highways:
             highway.build((None, num_filters))
         self.projection_kernel = self.add_weight(
-            shape=(num_filters, self.projection_dim), name="projection_kernel"
+            shape=(num_filters, self.projection_dim),
+            initializer=self.kernel_initializer,
+            name="projection_kernel",
         )
         self.projection_bias = self.add_weight(
             shape=(self.projection_dim,), initializer="zeros", name="projection_bias"
@@ -143,4 +170,5 @@ class CharacterCNN(keras.layers.Layer):
             "num_highway": self.num_highway,
             "projection_dim": self.projection_dim,
             "activation": self.activation,
+            "kernel_initializer": self.kernel_initializer,
         }

@@ -46,7 +46,7 @@ class BiLMEmbedder(Embedder):
         if source.options_path is None or source.weights_path is None:
             raise SourceError(f"{source.handle}: options or weights of the biLM are missing.")
         options = BiLMOptions.from_json(source.options_path)
-        self.bilm = BiLM(options, name="bilm", dtype=precision, trainable=False)
+        self.bilm = BiLM(options, "zeros", name="bilm", dtype=precision, trainable=False)
         read_weights(self.bilm, source.weights_path)
         self.num_layers = options.num_layers
         self.dim = options.dim
