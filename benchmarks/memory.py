@@ -4,7 +4,7 @@
 
 Tables of short texts, all different, with two labels in turn; one epoch with the bundled ELMo, as a whole
 command. Beside the peak stands the size of the pooled matrix: the rows of training and validation, by layers,
-by width, by 4 bytes. Memory may grow with that one alone. More options of elmo-train follow after `--`, as in
+by width, by 4 bytes (2 where ELMo computes in bfloat16). Memory may grow with that one alone. More options of elmo-train follow after `--`, as in
 `-- --set training.epochs=2`.
 """
 
@@ -49,7 +49,8 @@ def main() -> None:
             ]
             cost = measure(command, cache=Path(place) / "cache")
             shape = json.loads((run / "model" / "model.json").read_text())["pooled_shape"]
-        peak, matrix = cost.peak_bytes / 2**20, 4 * num_rows * math.prod(shape) / 2**20
+            half = json.loads((run / "run.json").read_text())["precision"] == "bfloat16"
+        peak, matrix = cost.peak_bytes / 2**20, (2 if half else 4) * num_rows * math.prod(shape) / 2**20
         least = least or (peak, matrix)
         growth = f"{(peak - least[0]) / (matrix - least[1]):.2f}" if matrix > least[1] else "-"
         print(f"| {num_rows:,} | {cost.seconds:.0f} | {peak:,.0f} | {matrix:,.0f} | {growth} |", flush=True)
