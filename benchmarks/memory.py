@@ -4,8 +4,8 @@
 
 Tables of short texts, all different, with two labels in turn; one epoch with the bundled ELMo, as a whole
 command. Beside the peak stands the size of the pooled matrix: the rows of training and validation, by layers,
-by width, by 4 bytes (2 where ELMo computes in bfloat16). Memory may grow with that one alone. More options of elmo-train follow after `--`, as in
-`-- --set training.epochs=2`.
+by width, by 4 bytes (2 where ELMo computes in bfloat16). Memory may grow with that one alone. More options of
+elmo-train follow after `--`, as in `-- --set elmo.memory_bytes=0`, which keeps the matrix in a file.
 """
 
 import argparse
