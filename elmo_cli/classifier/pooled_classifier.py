@@ -78,10 +78,11 @@ class PooledClassifier(keras.Model):
         if self.standardize_layer is not None:
             self.standardize_layer.build(vectors_shape)
         self.mix.build(vectors_shape)
+        shape = (vectors_shape[0], *vectors_shape[2:])
         if self.pooling is not None:
-            self.pooling.build((vectors_shape[0], *vectors_shape[2:]))
-        width = vectors_shape[-1] or 0
-        self.head.build((vectors_shape[0], width * max(1, len(self.poolings))))
+            self.pooling.build(shape)
+            shape = self.pooling.pooled_shape(shape)
+        self.head.build(shape)
         self.built = True
 
     def call(self, vectors: Any, training: bool = False) -> Any:

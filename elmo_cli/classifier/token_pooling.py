@@ -49,6 +49,13 @@ class TokenPooling(keras.layers.Layer):
             if isinstance(part, AttentionPooling):
                 part.build(vectors_shape)
 
+    def pooled_shape(self, vectors_shape: tuple[int | None, ...]) -> tuple[int | None, int]:
+        """Returns the shape (B, P) of what it makes of vectors (B, T, D)."""
+        num_rows, _, dim = vectors_shape
+        if dim is None:
+            raise ValueError(f"vectors must be (B, T, D) with a known D, not {vectors_shape}")
+        return num_rows, dim * len(self.poolings)
+
     def call(self, vectors: Any, mask: Any) -> Any:
         """Pools; see the class."""
         # Each pooling: (B, D); the masked ones expect an axis of layers, here of one

@@ -47,3 +47,9 @@ def test_unknown_poolings_are_refused(poolings):
 def test_wrong_shapes_are_refused():
     with pytest.raises(ValueError, match="must be"):
         TokenPooling()(VECTORS[None], MASK)
+
+
+def test_the_shape_is_known_before():
+    assert TokenPooling(("max", "attention")).pooled_shape((None, None, 5)) == (None, 10)
+    with pytest.raises(ValueError, match="known D"):
+        TokenPooling().pooled_shape((None, None, None))
