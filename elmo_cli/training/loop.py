@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 # Rows per call of the graph, about: enough to hide what a call costs, few enough for Ctrl-C to be heard soon,
 # and for the two blocks that exist at once to be small.
 BLOCK_ROWS = 1024
+BLOCK_BYTES = 1 << 25  # most bytes of inputs in it, unless a batch has more: token vectors are large
 
 
 def fit(
@@ -139,15 +140,20 @@ def _train_epoch(
 ) -> tuple[float, float]:
     """Takes the steps of one epoch; returns mean loss and accuracy."""
     # Whole batches, so that the blocks cut none of them in two.
-    block_rows = steps.batch_size * max(1, BLOCK_ROWS // steps.batch_size)
+    block_rows = steps.batch_size * max(1, _block_rows(train) // steps.batch_size)
     blocks = feed(train, order, block_rows=block_rows, class_weights=class_weights)
     return _means([steps.train(*block) for block in blocks], len(train))
 
 
 def _evaluate(steps: Steps, valid: LabelledArrays, class_weights: NDArray[np.float32]) -> tuple[float, float]:
     """Returns mean loss and accuracy."""
-    blocks = feed(valid, np.arange(len(valid)), block_rows=BLOCK_ROWS, class_weights=class_weights)
+    blocks = feed(valid, np.arange(len(valid)), block_rows=_block_rows(valid), class_weights=class_weights)
     return _means([steps.evaluate(*block[:3]) for block in blocks], len(valid))
+
+
+def _block_rows(rows: LabelledArrays) -> int:
+    """Returns how many rows a block may have."""
+    return max(1, min(BLOCK_ROWS, BLOCK_BYTES // rows.inputs[:1].nbytes))
 
 
 def _means(sums: list[tuple[Any, Any, Any]], num_rows: int) -> tuple[float, float]:

@@ -182,6 +182,15 @@ def test_rows_are_never_asked_for_all_at_once():
     assert inputs.most == valid_inputs.most == BLOCK_ROWS
 
 
+def test_blocks_of_large_rows_have_fewer(monkeypatch):
+    data = rows(200)
+    inputs, valid_inputs = OnlyInBlocks(data.inputs), OnlyInBlocks(data.inputs)
+    in_blocks = [LabelledArrays(one, data.targets) for one in (inputs, valid_inputs)]
+    monkeypatch.setattr(loop, "BLOCK_BYTES", 80 * data.inputs[:1].nbytes)
+    assert_same_bits(weights_after_training(*in_blocks), weights_after_training(data, data))
+    assert (inputs.most, valid_inputs.most) == (64, 80)
+
+
 def test_a_block_holds_whole_batches(monkeypatch):
     """Blocks are a matter of memory: where they end changes no step."""
     data, config = rows(100), TrainingConfig(epochs=1, batch_size=12)
