@@ -89,7 +89,12 @@ class FrozenBiLM:
     @property
     def num_traces(self) -> int:
         """How many graphs were traced so far: one each for words, marks and either kind of batch."""
-        graphs = (self._vectors_of_words, self._states_after_marks, *self._layers.values())
+        graphs = (
+            self._vectors_of_words,
+            self._states_after_marks,
+            *self._layers.values(),
+            self._compiled_activate,
+        )
         return sum(graph.experimental_get_tracing_count() for graph in graphs)
 
     def _prepare(self, cell: ProjectedLSTMCell, *, is_first: bool) -> _Cell:

@@ -24,6 +24,10 @@ from elmo_cli.text.sentences import Sentences
 logger = logging.getLogger(__name__)
 
 WORTH_SAYING = 10**6  # bytes that the cache grows by, or that token vectors take
+ENCODING_VERSION = (
+    1  # raised when the same weights give other numbers than before: old cache entries are not used
+)
+READ_ROWS = 1 << 16  # texts whose words are held at once
 MAX_ROWS = 1024  # per batch; more gains nothing and makes progress coarse
 BATCH_BYTES = 1 << 30  # about what a batch may take while it is embedded, if no number of tokens is given
 
@@ -72,7 +76,7 @@ class Encoder:
         )
         self._key = KeySpace(
             fingerprint=embedder.source.fingerprint,
-            stored=f"{pooling.stored}, computed in {embedder.precision}",
+            stored=f"{pooling.stored}, computed in {embedder.precision}, version {ENCODING_VERSION}",
             dtype=self.dtype.name,
         )
         self._tokens_that_fit: int | None = None
@@ -132,6 +136,10 @@ class Encoder:
                 )
         return Encoded(vectors, rows)
 
+    def row_bytes(self, max_tokens: int) -> int:
+        """Returns how many bytes the vectors of a text of at most so many tokens take."""
+        return self.dtype.itemsize * math.prod(max_tokens if size is None else size for size in self.shape)
+
     def _matrix(
         self, lengths: NDArray[np.int64], memory_bytes: int | None, max_tokens: int | None
     ) -> NDArray[Any]:
@@ -185,27 +193,26 @@ class Encoder:
         """Yields the numbers of some texts and what is kept of their vectors, until all are done."""
         if not len(texts):
             return
-        read = self.embedder.reader(texts)
         # Longest first: what does not fit into memory shows at once, and time left is not underrated.
         order = np.argsort(-lengths, kind="stable")
         progress = track(order, total=len(order), description="embedding")
-        start = 0
-        while start < len(order):
-            longest = int(lengths[order[start]])
-            if self._tokens_that_fit is not None:
-                budget = min(budget, self._tokens_that_fit)
-            batch = order[start : start + self._num_rows(budget // longest)]
-            try:
-                kept = self._keep(*read(batch)).numpy()
-            except tf.errors.ResourceExhaustedError as error:
-                self._halve(len(batch), longest, error)
-                continue
-            with np.errstate(over="ignore"):
-                kept = kept.astype(self.dtype, copy=False)
-            self._check(kept, texts[batch])
-            yield batch, kept
-            start += len(batch)
-            _advance(progress, len(batch))
+        for first in range(0, len(order), READ_ROWS):
+            part = order[first : first + READ_ROWS]
+            read = self.embedder.reader(texts[part])
+            start = 0
+            while start < len(part):
+                longest = int(lengths[part[start]])
+                if self._tokens_that_fit is not None:
+                    budget = min(budget, self._tokens_that_fit)
+                batch = np.arange(start, min(len(part), start + self._num_rows(budget // longest)))
+                try:
+                    kept = self._keep(*read(batch)).numpy()
+                except tf.errors.ResourceExhaustedError as error:
+                    self._halve(len(batch), longest, error)
+                    continue
+                yield part[batch], self._rounded(kept, texts[part[batch]])
+                start += len(batch)
+                _advance(progress, len(batch))
         _advance(progress, None)  # to its end
 
     def _num_rows(self, num_rows: int) -> int:
@@ -229,14 +236,28 @@ class Encoder:
             self._tokens_that_fit,
         )
 
-    def _check(self, kept: NDArray[Any], texts: NDArray[np.object_]) -> None:
-        bad = np.flatnonzero(~np.isfinite(kept).reshape(len(kept), -1).all(axis=1))
-        if len(bad):
+    def _rounded(self, kept: NDArray[np.float32], texts: NDArray[np.object_]) -> NDArray[Any]:
+        """Brings vectors to the type they are kept in; raises SourceError when that is not possible."""
+        name = self.embedder.source.handle
+        if len(bad := _not_finite(kept)):
             raise SourceError(
-                f"{self.embedder.source.handle}: the vectors of {len(bad)} of {len(texts)} texts hold NaN or "
-                f"infinity, first those of {texts[bad[0]][:80]!r}. The weights are damaged; get them again, "
-                "or choose others with --elmo."
+                f"{name}: the vectors of {len(bad)} of {len(texts)} texts hold NaN or infinity, first those "
+                f"of {texts[bad[0]][:80]!r}. The weights are damaged; get them again, or choose others with "
+                "--elmo."
             )
+        with np.errstate(over="ignore"):
+            rounded = kept.astype(self.dtype, copy=False)
+        if len(bad := _not_finite(rounded)):
+            raise SourceError(
+                f"{name}: the vectors of {texts[bad[0]][:80]!r} are too large for half precision. Use "
+                "--precision float32."
+            )
+        return rounded
+
+
+def _not_finite(vectors: NDArray[Any]) -> NDArray[np.int64]:
+    """Returns the rows that hold NaN or infinity."""
+    return np.flatnonzero(~np.isfinite(vectors).reshape(len(vectors), -1).all(axis=1))
 
 
 def _without_padding(vector: NDArray[Any], length: int) -> NDArray[Any]:

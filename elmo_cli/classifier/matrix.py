@@ -1,5 +1,6 @@
 """Where a large matrix is kept: in memory, or in a file when it is larger than it may be there."""
 
+import errno
 import logging
 import math
 import os
@@ -46,6 +47,11 @@ def new_matrix(
                 os.posix_fallocate(file.fileno(), 0, num_bytes)
             matrix = np.memmap(file, dtype, "r+", shape=shape)
     except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise RunError(
+                f"{directory} cannot be written: {error.strerror}. Set ELMO_CLI_CACHE to another directory, "
+                f"or allow more memory with --set elmo.memory_bytes={num_bytes}"
+            ) from error
         raise RunError(
             f"{directory} has no room for {format_bytes(num_bytes)} of vectors ({error.strerror}). Set "
             "ELMO_CLI_CACHE to a directory on a larger disk, or allow more memory with "

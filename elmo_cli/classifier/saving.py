@@ -10,7 +10,7 @@ from elmo_cli.elmo.embedder import Embedder
 from elmo_cli.errors import RunError
 from elmo_cli.files import atomic_path, sha256, write_text
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2 has attention; what does without is still written as 1, which older versions read
 CONFIG_FILE = "model.json"
 WEIGHTS_FILE = "classifier.weights.h5"
 
@@ -50,7 +50,7 @@ def save(classifier: TextClassifier, directory: str | Path) -> None:
         key: value for key, value in classifier.get_config().items() if key not in ("name", "embedder")
     }
     config = {
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if None in classifier.encoder.shape else 1,
         "elmo": asdict(SavedElmo(source.handle, source.fingerprint)),
         "pooled_shape": list(classifier.encoder.shape),
         "classifier": arguments,

@@ -140,6 +140,7 @@ PRECISION = option(
     help_text=PRECISION_HELP,
 )
 
+
 def _num_bytes(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
     """Reads a size as people write it."""
     try:

@@ -14,6 +14,7 @@ from elmo_cli import files
 from elmo_cli.byte_counts import format_bytes
 from elmo_cli.elmo.cache_file import (
     FORMAT_VERSION,
+    JOURNAL_BYTES,
     PORTION_BYTES,
     CacheFile,
     ForeignFileError,
@@ -59,7 +60,7 @@ class EmbeddingCache:
         directory: Where the files are; by default ``embeddings`` in `files.cache_directory`.
         max_bytes: Bound for the bytes on the disk; several processes that write at once may exceed it, for
             that long, by a few megabytes. 0 turns the cache off. By default DEFAULT_BYTES, or a quarter of
-            the disk space that is free or taken by the cache where that is less.
+            the disk space that is free or taken by the cache where that is less; never less than it has.
 
     Raises:
         ValueError: When ``max_bytes`` is negative.
@@ -75,11 +76,12 @@ class EmbeddingCache:
         self._process = os.getpid()
         self._inherited: CacheFile | None = None  # the parent's, in a forked process: kept, but not touched
         self._place = ""
+        if max_bytes == 0:
+            return
         try:
             self.directory = Path(directory or files.cache_directory() / "embeddings").absolute()
             self._place = f" in {_short(self.directory)}"
-            if max_bytes != 0:
-                self.directory.mkdir(parents=True, exist_ok=True)
+            self.directory.mkdir(parents=True, exist_ok=True)
             self.max_bytes = _default_bytes(self.directory) if max_bytes is None else max_bytes
             if self.max_bytes >= MIN_BYTES:
                 self._open()
@@ -241,11 +243,13 @@ class EmbeddingCache:
 
 def _default_bytes(directory: Path) -> int:
     """Returns the bound for a cache whose user named none."""
-    available = shutil.disk_usage(directory).free
+    free, taken = shutil.disk_usage(directory).free, 0
     for path in directory.glob("v*.sqlite"):
         with contextlib.suppress(FileNotFoundError):  # another process has just removed it
-            available += path.stat().st_size
-    return min(DEFAULT_BYTES, available // _FREE_SHARE)
+            taken += path.stat().st_size
+    # What a larger bound once allowed is not thrown away by a command that names none.
+    bound = min(DEFAULT_BYTES, (free + taken) // _FREE_SHARE)
+    return bound if taken <= bound else taken + JOURNAL_BYTES
 
 
 def _path(directory: Path, number: int) -> Path:

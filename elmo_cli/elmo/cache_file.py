@@ -22,7 +22,7 @@ _APPLICATION_ID = 0x454C4D6F  # "ELMo" in ASCII, in the file's header
 _PAGE_BYTES = 4096  # larger pages are faster, but would be a quarter empty with vectors of 12 kB
 _PIECE_KEYS = 16384  # looked up and marked at once
 _MIN_EVICTED, _MAX_EVICTED = 16, 1024  # entries, at once
-_JOURNAL_BYTES = 8 << 20  # room for what the journal of one transaction takes
+JOURNAL_BYTES = 8 << 20  # room for what the journal of one transaction takes
 _SCHEMA = (
     # `session` is the last one that used the entry: the order in which entries are evicted.
     "CREATE TABLE entries "
@@ -64,7 +64,7 @@ class CacheFile:
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
         self.path = path
-        self._max_pages = (max_bytes - min(_JOURNAL_BYTES, max_bytes // 8)) // _PAGE_BYTES
+        self._max_pages = (max_bytes - min(JOURNAL_BYTES, max_bytes // 8)) // _PAGE_BYTES
         self._session: int | None = None
         self._connection = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S, isolation_level=None)
         self._connection.text_factory = bytes  # there is text only where damage made it, maybe no Unicode

@@ -12,7 +12,7 @@ def use_device(device: Literal["auto", "cpu", "gpu"] = "auto") -> str:
     """Makes TensorFlow work on the device asked for, and says which one that is.
 
     It must run before TensorFlow's first operation, for then the devices are fixed. On a GPU, memory is
-    taken as it is needed, so that others can use the same one.
+    taken as it is needed, so that others can use the same one. float32 means float32 there, too, not TF32.
 
     Args:
         device: ``auto`` takes a GPU where TensorFlow finds one; ``cpu`` hides GPUs; ``gpu`` insists.
@@ -27,6 +27,8 @@ def use_device(device: Literal["auto", "cpu", "gpu"] = "auto") -> str:
     """
     if device not in ("auto", "cpu", "gpu"):
         raise ValueError(f'device must be "auto", "cpu" or "gpu", not {device!r}')
+    # A GPU would otherwise round what is called float32 to 10 bits before it multiplies.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     gpus = tf.config.list_physical_devices("GPU")
     if device == "gpu" and not gpus:
         raise ConfigError(

@@ -18,6 +18,7 @@ from elmo_cli.elmo.source import resolve
 from elmo_cli.errors import RunError, SourceError
 from elmo_cli.text.formats import Kind, TableFormat
 from elmo_cli.text.preprocessor import Examples
+from elmo_cli.text.sentences import Sentences
 from elmo_cli.text.table_writer import TableWriter
 from elmo_cli.workflows.prediction_columns import PredictionColumns
 from elmo_cli.workflows.run_directory import RunDirectory
@@ -85,6 +86,15 @@ class Predictor:
                 f"where to with --elmo. {error}"
             ) from error
         embedder = load_embedder(source, precision or self.config.elmo.precision)
+        trained_in = self.run.read_record().get("precision", "float32")
+        if embedder.precision != trained_in:
+            logger.info(
+                "The run was trained on vectors computed in %s; here they are computed in %s, and "
+                "probabilities may differ a little. --precision %s does as in training.",
+                trained_in,
+                embedder.precision,
+                trained_in,
+            )
         self.cache = cache
         self.classifier = load(self.run.model, embedder)
         if self.classifier.classifier.num_classes != self.labels.num_classes:
@@ -103,13 +113,19 @@ class Predictor:
 
     def probabilities(self, examples: Examples) -> NDArray[np.float32]:
         """Returns the probability of each class, float32 (N, C), for examples of the preprocessor."""
-        encoded = self.classifier.encode(
-            examples.sentences,
-            batch_tokens=self.config.elmo.batch_tokens,
-            cache=self.cache,
-            memory_bytes=self.config.elmo.memory_bytes,
-        )
-        return self.classifier.probabilities(encoded)
+        texts, lengths = examples.sentences.texts, examples.sentences.lengths
+        row_bytes = self.classifier.encoder.row_bytes(self.preprocessor.max_tokens)
+        step = max(1, self.config.elmo.memory_bytes // row_bytes)
+        parts = [np.empty((0, self.labels.num_classes), np.float32)]
+        for start in range(0, len(texts), step):
+            piece = slice(start, start + step)
+            encoded = self.classifier.encode(
+                Sentences(texts[piece], lengths[piece]),
+                batch_tokens=self.config.elmo.batch_tokens,
+                cache=self.cache,
+            )
+            parts.append(self.classifier.probabilities(encoded))
+        return np.concatenate(parts)
 
 
 def load_run(run: str | Path) -> Predictor:

@@ -79,13 +79,17 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
     directory = run.begin()
     _describe(run, classifier, tables)
 
+    # Training and validation vectors have one shape, also where those of all tokens are kept.
+    trained = (tables.train, tables.valid)
+    longest = max(int(table.examples.sentences.lengths.max(initial=1)) for table in trained)
+
     def encode(table: LabelledTable) -> Encoded:
         return classifier.encode(
             table.examples.sentences,
             batch_tokens=config.elmo.batch_tokens,
             cache=cache,
             memory_bytes=config.elmo.memory_bytes,
-            max_tokens=tables.preprocessor.max_tokens,  # training and validation in one shape
+            max_tokens=None if table is tables.test else longest,
         )
 
     with run.stage("embedding"):
@@ -184,6 +188,7 @@ def _identity(run: NewRun, tables: TrainingTables) -> str:
     decides = replace(
         config,
         data=replace(config.data, test=None),
+        elmo=replace(config.elmo, memory_bytes=0),
         training=replace(config.training, epochs=1, device="auto"),
     )
     facts = [

@@ -282,3 +282,23 @@ def test_tokens_that_are_no_numbers_name_the_text():
 
     with pytest.raises(SourceError, match=r"the vectors of 1 of 6 texts .* first those of 'd'"):
         Encoder(Broken(), MaskedTokens())(sentences(*TEXTS))
+
+
+def test_vectors_too_large_for_half_precision_say_so():
+    class Large(Half):
+        def call(self, texts: Any) -> Any:
+            layers, mask = super().call(texts)
+            return layers * 1e6, mask
+
+    with pytest.raises(SourceError, match=r"too large for half precision. Use --precision float32"):
+        Encoder(Large(), MaskedPooling())(sentences(*TEXTS))
+
+
+def test_words_of_many_texts_are_read_in_parts(monkeypatch):
+    monkeypatch.setattr("elmo_cli.classifier.encoding.READ_ROWS", 2)
+    embedder, parts = TinyEmbedder(), []
+    reader = embedder.reader
+    monkeypatch.setattr(embedder, "reader", lambda texts: parts.append(len(texts)) or reader(texts))
+    found = rows_of(Encoder(embedder, MaskedPooling())(sentences(*TEXTS)))
+    assert parts == [2, 2, 2]
+    np.testing.assert_allclose(found, encoded(*TEXTS), atol=1e-6)

@@ -42,3 +42,10 @@ def test_a_full_disk_is_said_before_anything_is_computed(tmp_path, monkeypatch):
     monkeypatch.setattr("os.posix_fallocate", full, raising=False)
     with pytest.raises(RunError, match=r"no room for 24 bytes of vectors \(No space.*elmo.memory_bytes=24"):
         new_matrix((2, 3), FLOAT, memory_bytes=0)
+
+
+def test_a_directory_that_cannot_be_written_is_not_called_full(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ELMO_CLI_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(RunError, match=r"cannot be written: Not a directory.*ELMO_CLI_CACHE"):
+        new_matrix((2, 3), FLOAT, memory_bytes=0)

@@ -575,3 +575,22 @@ def test_growth_is_said_in_words(place: Path, monkeypatch: pytest.MonkeyPatch) -
         said = cache.describe_growth(200, 4608)
         assert said == f"About 1 MB will be added to {where} {now}; what was not used for longest makes room"
         assert cache.describe_growth(1000, 4608) == f"About 5.2 MB are more than {where} can hold {now}"
+
+
+def test_a_bound_that_nobody_named_throws_nothing_away(tmp_path, monkeypatch):
+    monkeypatch.setattr("elmo_cli.elmo.cache.DEFAULT_BYTES", 2 * 10**6)
+    keys = [bytes([number]) * 32 for number in range(30)]
+    with EmbeddingCache(tmp_path, max_bytes=10**7) as cache:
+        cache.write((key, key * 6000) for key in keys)
+    with EmbeddingCache(tmp_path) as cache:
+        cache.write([(b"x" * 32, b"one more")])
+    with EmbeddingCache(tmp_path) as cache:
+        assert cache.count(keys) >= 29
+
+
+def test_a_cache_that_is_not_wanted_says_nothing(monkeypatch, caplog):
+    monkeypatch.setenv("ELMO_CLI_CACHE", "~no-such-user-anywhere/cache")
+    with EmbeddingCache(max_bytes=0) as cache:
+        assert not cache.is_on
+        assert list(cache.read([b"x" * 32])) == []
+    assert not caplog.text

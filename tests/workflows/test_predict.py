@@ -1,7 +1,10 @@
 """Predictor: a table in Python, whatever its columns, index and attrs."""
 
+import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -123,3 +126,33 @@ def test_the_columns_asked_for(tiny: Path) -> None:
 def test_no_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="does not exist"):
         load_run(tmp_path / "nowhere")
+
+
+def test_a_large_table_is_predicted_in_pieces_that_fit(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pd.DataFrame({"text": [f"text number {number}" for number in range(7)]})
+    predictor = Predictor(tiny / "run")
+    expected = predictor(table)
+    row_bytes = predictor.classifier.encoder.row_bytes(predictor.preprocessor.max_tokens)
+    elmo = replace(predictor.config.elmo, memory_bytes=3 * row_bytes)
+    predictor.config = replace(predictor.config, elmo=elmo)
+    sizes, encode = [], predictor.classifier.encode
+
+    def watched(sentences: Any, **options: Any) -> Any:
+        sizes.append(len(sentences.texts))
+        return encode(sentences, **options)
+
+    monkeypatch.setattr(predictor.classifier, "encode", watched)
+    found = predictor(table)
+    assert sizes == [3, 3, 1]
+    assert found["predicted"].tolist() == expected["predicted"].tolist()
+    np.testing.assert_allclose(found["probability"], expected["probability"], atol=1e-3)
+
+
+def test_another_precision_than_in_training_is_said(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    trained_in = json.loads((tiny / "run" / "run.json").read_text())["precision"]
+    other = "float32" if trained_in == "bfloat16" else "bfloat16"
+    Predictor(tiny / "run")
+    assert "was trained on vectors" not in caplog.text
+    Predictor(tiny / "run", precision=other)
+    assert f"--precision {trained_in} does as in training" in caplog.text
