@@ -13,6 +13,7 @@ from elmo_cli.errors import ConfigError
 
 FIXED_POOLINGS = ("mean", "max")  # nothing in them is learned: each layer is pooled once, before training
 POOLINGS = (*FIXED_POOLINGS, "attention")
+PrecisionSetting = Literal["auto", "float32", "bfloat16"]
 MAX_SEED = 2**32 - 1  # NumPy's legacy generator takes no more
 
 
@@ -128,7 +129,7 @@ class ElmoConfig:
 
     handle: str = "bundled"
     trainable: Literal["none", "mix"] = "mix"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: PrecisionSetting = "auto"
     batch_tokens: int | None = None
     memory_bytes: int = 2_000_000_000
 

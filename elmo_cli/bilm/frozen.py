@@ -88,7 +88,7 @@ class FrozenBiLM:
 
     @property
     def num_traces(self) -> int:
-        """How many graphs were traced so far: one each for words, marks and either kind of batch."""
+        """How many graphs were traced so far: for words, marks, either kind of batch, and gates."""
         graphs = (
             self._vectors_of_words,
             self._states_after_marks,
@@ -118,15 +118,16 @@ class FrozenBiLM:
         Returns:
             (M, P) in the network's precision.
         """
-        words_array = np.array([*words, None], object)[:-1]  # None keeps NumPy from making other types of it
-        num_bytes = np.array([len(word.encode()) for word in words], np.int64)
-        order = np.argsort(num_bytes, kind="stable")
+        if not words:
+            return tf.zeros((0, self.bilm.options.lstm.projection_dim), self.dtype)
+        spelled = [word.encode() for word in words]
+        order = np.argsort([len(word) for word in spelled], kind="stable")
         parts = [
-            self._vectors_of_words(tf.constant(words_array[order[start : start + WORDS_AT_ONCE]], tf.string))
+            self._vectors_of_words(
+                tf.constant([spelled[row] for row in order[start : start + WORDS_AT_ONCE]])
+            )
             for start in range(0, len(words), WORDS_AT_ONCE)
         ]
-        if not parts:
-            return tf.zeros((0, self.bilm.options.lstm.projection_dim), self.dtype)
         return tf.gather(tf.concat(parts, axis=0), np.argsort(order, kind="stable").astype(np.int32))
 
     def layers(

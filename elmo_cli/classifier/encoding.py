@@ -24,9 +24,8 @@ from elmo_cli.text.sentences import Sentences
 logger = logging.getLogger(__name__)
 
 WORTH_SAYING = 10**6  # bytes that the cache grows by, or that token vectors take
-ENCODING_VERSION = (
-    1  # raised when the same weights give other numbers than before: old cache entries are not used
-)
+# Raised when the same weights give other numbers than before: what the cache has is then not used any more.
+ENCODING_VERSION = 1
 READ_ROWS = 1 << 16  # texts whose words are held at once
 MAX_ROWS = 1024  # per batch; more gains nothing and makes progress coarse
 BATCH_BYTES = 1 << 30  # about what a batch may take while it is embedded, if no number of tokens is given

@@ -1,13 +1,14 @@
 """The contract between a source of embeddings and everything that uses them."""
 
 from collections.abc import Callable
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from elmo_cli.config import PrecisionSetting
 from elmo_cli.elmo.precision import Precision, choose_precision
 from elmo_cli.elmo.source import ElmoSource
 from elmo_cli.errors import ConfigError
@@ -98,9 +99,7 @@ class Embedder(keras.layers.Layer):
         return cls(**{**config, "source": ElmoSource.from_json(config["source"])})
 
 
-def load_embedder(
-    source: ElmoSource, precision: Literal["auto", "float32", "bfloat16"] = "float32"
-) -> Embedder:
+def load_embedder(source: ElmoSource, precision: PrecisionSetting = "float32") -> Embedder:
     """Reads the weights of a source into the embedder that fits its kind.
 
     Args:

@@ -4,6 +4,8 @@ import logging
 from pathlib import Path
 from typing import Literal
 
+from elmo_cli.config import PrecisionSetting
+
 logger = logging.getLogger(__name__)
 
 Precision = Literal["float32", "bfloat16"]
@@ -12,7 +14,7 @@ FAST_PROCESSORS = ("amx_bf16", "avx512_bf16")  # instructions for bfloat16 produ
 FAST_GPU = (8, 0)  # compute capability of the first GPUs with bfloat16 products (Ampere)
 
 
-def choose_precision(asked: Literal["auto", "float32", "bfloat16"]) -> Precision:
+def choose_precision(asked: PrecisionSetting) -> Precision:
     """Returns the precision asked for, or the fastest that is exact enough for what is built on ELMo.
 
     ``auto`` is bfloat16 where the processor that computes has instructions for its products, else float32.

@@ -5,13 +5,13 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from elmo_cli.classifier.saving import load, saved_elmo
+from elmo_cli.config import PrecisionSetting
 from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.elmo.embedder import load_embedder
 from elmo_cli.elmo.source import resolve
@@ -63,7 +63,7 @@ class Predictor:
         prefix: str = "",
         text_column: str | None = None,
         elmo: str | None = None,
-        precision: Literal["auto", "float32", "bfloat16"] | None = None,
+        precision: PrecisionSetting | None = None,
         cache: EmbeddingCache | None = None,
     ) -> None:
         self.run = RunDirectory(Path(run))
