@@ -12,7 +12,7 @@ from layer_battery import check_layer
 from elmo_cli.elmo.embedder import Embedder, load_embedder
 from elmo_cli.elmo.hub_embedder import HubEmbedder
 from elmo_cli.elmo.source import resolve
-from elmo_cli.errors import SourceError
+from elmo_cli.errors import ConfigError, SourceError
 
 SENTENCES = ["the cat sat on the river bank", "", "a dog", "Ünïcödé 中文 " + "long" * 20, "x"]
 LENGTHS = [7, 1, 2, 3, 1]
@@ -212,3 +212,10 @@ def test_an_embedder_without_a_call_is_a_slip(tf1_modules):
     embedder = Embedder(source=resolve(str(tf1_modules / "text")))
     with pytest.raises(NotImplementedError):
         embedder.call(tf.constant(["x"]))
+
+
+def test_a_module_computes_in_the_precision_it_was_made_in(tf1_modules: Path) -> None:
+    source = resolve(str(tf1_modules / "elmo"))
+    assert load_embedder(source, "auto").precision == "float32"
+    with pytest.raises(ConfigError, match=r"--precision bfloat16: the module .* Use --precision auto"):
+        load_embedder(source, "bfloat16")
