@@ -5,6 +5,11 @@ from pathlib import Path
 from elmo_cli.bilm.options import BiLMOptions, CharacterCNNOptions, LSTMOptions
 from elmo_cli.errors import ConfigError
 
+# The 2048 filters of all published ELMos.
+_PUBLISHED_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))
+
+# ``small``, ``medium`` and ``original`` are AllenNLP's, with 13.6, 28.0 and 93.6 million parameters:
+# 2x1024_128_2048cnn_1xhighway, 2x2048_256_2048cnn_1xhighway and 2x4096_512_2048cnn_2xhighway.
 SIZES = {
     "tiny": BiLMOptions(
         CharacterCNNOptions(8, ((1, 8), (2, 8), (3, 16), (4, 32)), num_highway=1), LSTMOptions(128, 32)
@@ -15,11 +20,10 @@ SIZES = {
         ),
         LSTMOptions(768, 192),
     ),
-    "small": BiLMOptions(
-        CharacterCNNOptions(
-            16, ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024)), num_highway=1
-        ),
-        LSTMOptions(1024, 128),
+    "small": BiLMOptions(CharacterCNNOptions(16, _PUBLISHED_FILTERS, num_highway=1), LSTMOptions(1024, 128)),
+    "medium": BiLMOptions(CharacterCNNOptions(16, _PUBLISHED_FILTERS, num_highway=1), LSTMOptions(2048, 256)),
+    "original": BiLMOptions(
+        CharacterCNNOptions(16, _PUBLISHED_FILTERS, num_highway=2), LSTMOptions(4096, 512)
     ),
 }
 
