@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from elmo_cli.bilm.batches import Speller, language_model_batch
-from elmo_cli.bilm.corpus import UNKNOWN_ID, Vocabulary
+from elmo_cli.bilm.vocabulary import UNKNOWN_ID, Vocabulary
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""Sentences of text files and the words a model predicts."""
+"""Sentences of text files, and their words counted."""
 
 import gzip
 from pathlib import Path
 
 import pytest
 
-from elmo_cli.bilm.corpus import Vocabulary, count_words, read_sentences
+from elmo_cli.bilm.corpus import count_words, read_sentences
 from elmo_cli.errors import DataError
 
 
@@ -56,40 +56,9 @@ def test_a_missing_file_and_a_directory_are_named(tmp_path: Path) -> None:
             list(read_sentences(path))
 
 
-def test_the_vocabulary_is_lower_cased_most_frequent_first_ties_by_name(tmp_path: Path) -> None:
-    one = write(tmp_path / "1.txt", "b B c\nzebra a\n")
-    other = write(tmp_path / "2.txt", "c A\n")
-    vocabulary = Vocabulary.build(count_words([one, other])[0], 100)
-    assert vocabulary.words == ("<S>", "</S>", "<UNK>", "a", "b", "c", "zebra")
-    assert Vocabulary.build(count_words([other, one])[0], 6).words == ("<S>", "</S>", "<UNK>", "a", "b", "c")
-    assert len(vocabulary) == 7
-
-
 def test_the_tokens_of_each_file_are_counted(tmp_path: Path) -> None:
     one = write(tmp_path / "1.txt", "b B c\nzebra a\n")
     other = write(tmp_path / "2.txt", "c A\n")
     counts, totals = count_words([one, write(tmp_path / "3.txt", "\n"), other])
     assert totals == (5, 0, 2)
     assert counts["c"] == 2
-
-
-def test_ids_stand_between_the_sentence_marks(tmp_path: Path) -> None:
-    vocabulary = Vocabulary.build(count_words([write(tmp_path / "1.txt", "a a b\n")])[0], 100)
-    assert vocabulary.ids(["B", "what", "a"]) == [0, 4, 2, 3, 1]
-
-
-def test_special_words_in_the_text_are_words_like_others(tmp_path: Path) -> None:
-    vocabulary = Vocabulary.build(count_words([write(tmp_path / "1.txt", "<S> <UNK> </S>\n")])[0], 100)
-    assert len(set(vocabulary.words)) == len(vocabulary) == 6
-    assert min(vocabulary.ids(["<S>", "<UNK>", "</S>"])[1:-1]) > 2
-
-
-def test_the_vocabulary_comes_back_from_its_text(tmp_path: Path) -> None:
-    vocabulary = Vocabulary.build(count_words([write(tmp_path / "1.txt", "naïve 🙂 a \ufeff\n")])[0], 100)
-    path = write(tmp_path / "vocab.txt", vocabulary.to_text())
-    assert Vocabulary.from_text(path.read_text(encoding="utf-8")) == vocabulary
-
-
-def test_an_empty_corpus_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="corpus is empty"):
-        Vocabulary.build(count_words([write(tmp_path / "1.txt", "\n \n")])[0], 100)

@@ -9,11 +9,11 @@ import tensorflow as tf
 from bilm.tiny_bilm import tiny_bilm, tiny_options
 
 from elmo_cli.bilm.batches import Speller, language_model_batch
-from elmo_cli.bilm.corpus import Vocabulary
 from elmo_cli.bilm.language_model import LanguageModel
 from elmo_cli.bilm.negatives import NegativeSampler
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.perplexity import measure_perplexity
+from elmo_cli.bilm.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(("<S>", "</S>", "<UNK>", "the", "cat", "sat", "on", "mat", "."))
 SENTENCES = [["The", "cat", "sat", "."], ["On", "the", "mat", "?"], ["cat", "cat", "cat", "cat"]]
