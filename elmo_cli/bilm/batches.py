@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from elmo_cli.bilm.characters import PADDING, TOKEN_BEGIN, TOKEN_END, sentence_marks
-from elmo_cli.bilm.corpus import Vocabulary, read_sentences
+from elmo_cli.bilm.corpus import Reader, read_sentences
+from elmo_cli.bilm.vocabulary import Vocabulary
 from elmo_cli.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -76,25 +77,27 @@ def equal_length_batches(
     max_tokens: int,
     lower_share: float,
     seed: int,
+    read: Reader = read_sentences,
 ) -> Iterator[list[list[str]]]:
     """Goes over the text once, shuffled, in batches of sentences of exactly one length.
 
     Equal lengths need no padding and no mask. Longer sentences are cut into pieces.
 
     Args:
-        paths: Files as `read_sentences` reads them.
+        paths: Files as `read` reads them.
         batch_tokens: Gives the tokens per batch of a pool of sentences, asked with the pool's number
             when it is read. The number of sentences in a batch follows from their length.
         max_tokens: Most tokens of a sentence.
         lower_share: Share of the sentences that are lower-cased, in [0, 1].
         seed: Seed of the files' order, the sentences' order and lower-casing.
+        read: What gives the sentences of a file.
 
     Yields:
         Batches, each a list of token lists of one length.
     """
     rng = np.random.default_rng(seed)
     files = [paths[i] for i in rng.permutation(len(paths))]
-    sentences = itertools.chain.from_iterable(read_sentences(path) for path in files)
+    sentences = itertools.chain.from_iterable(read(path) for path in files)
     waiting: dict[int, list[list[str]]] = defaultdict(list)
     for number in itertools.count():
         if not (pool := list(itertools.islice(sentences, _POOL_SENTENCES))):
@@ -140,13 +143,14 @@ class CorpusBatches:
     """Endless batches of equal length that go on exactly where an earlier process stopped.
 
     Args:
-        paths: Files as `read_sentences` reads them.
+        paths: Files as `read` reads them.
         batch_tokens: Tokens per batch at first.
         max_tokens: Most tokens of a sentence; longer ones are cut into pieces.
         lower_share: Share of the sentences that are lower-cased, in [0, 1].
         seed: Seed of every order; each pass has its own.
         num_batches: Batches that were seen already.
         place: `place` of the process that saw them.
+        read: What gives the sentences of a file.
 
     Attributes:
         place: Where it stands now.
@@ -162,6 +166,7 @@ class CorpusBatches:
         seed: int,
         num_batches: int = 0,
         place: Place = Place(),
+        read: Reader = read_sentences,
     ) -> None:
         self.paths = paths
         self.batch_tokens = batch_tokens
@@ -169,6 +174,7 @@ class CorpusBatches:
         self.lower_share = lower_share
         self.seed = seed
         self.place = place
+        self.read = read
         self._double = False
         self._skip = num_batches - place.batches
         self._batches = self._endless()
@@ -195,6 +201,7 @@ class CorpusBatches:
                 max_tokens=self.max_tokens,
                 lower_share=self.lower_share,
                 seed=self.seed + number,
+                read=self.read,
             ):
                 count += 1
                 if self._skip:

@@ -8,7 +8,7 @@ import pytest
 
 from elmo_cli.bilm import batches
 from elmo_cli.bilm.batches import CorpusBatches, Place, Speller, equal_length_batches, language_model_batch
-from elmo_cli.bilm.corpus import Vocabulary
+from elmo_cli.bilm.vocabulary import Vocabulary
 from elmo_cli.errors import DataError
 
 
