@@ -27,6 +27,7 @@ _FREE = {
     "corpus",
     "output",
     "held_out",
+    "data",
     "size",
     "minutes",
     "max_tokens",
@@ -35,6 +36,8 @@ _FREE = {
     "held_out_tokens",
     "licence",
 }
+
+_OF_TABLES = ("text_column", "format", "delimiter", "encoding", "quoting", "header")
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,10 @@ def identity_of(config: PretrainConfig, options: BiLMOptions, policy: str) -> Id
     Raises:
         DataError: If a file of the corpus cannot be read.
     """
-    settings = {
-        f"--{key.replace('_', '-')}": value for key, value in vars(config).items() if key not in _FREE
-    }
+    told = {key: value for key, value in vars(config).items() if key not in _FREE}
+    told |= {key: getattr(config.data, key) for key in _OF_TABLES}
+    # What was not given is left out: a setting that is new does not keep older trainings from going on.
+    settings = {f"--{key.replace('_', '-')}": value for key, value in told.items() if value is not None}
     identity: Identity = {"number of text files": len(config.corpus)}
     try:
         sizes = [path.stat().st_size for path in config.corpus]

@@ -1,8 +1,10 @@
 """What `elmo-pretrain` is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from elmo_cli.config import DataConfig
 
 
 @dataclass(frozen=True)
@@ -10,14 +12,22 @@ class PretrainConfig:
     """What `elmo-pretrain` is told.
 
     Args:
-        corpus: Text files, plain or .gz, one tokenised sentence a line.
+        corpus: Text files, plain or .gz, one tokenised sentence a line; tables (see `data`); patterns;
+            ``-`` for standard input.
         output: Directory to make.
-        held_out: A text file to measure perplexity on; without one every hundredth sentence of the
-            first file is measured, which training sees too.
+        held_out: A text or table to measure perplexity on; without one a small share of the corpus is
+            held out, which training does not see.
+        data: How tables are read: their text column and the like.
+        tokenizer: How texts are split into tokens. When absent, plain text is split at white space, and
+            texts of tables are split in the manner of the Penn Treebank, as `elmo-train` does.
         size: Name of a shape in `bilm.sizes.SIZES`, or path of an options.json.
         minutes: Most training time, or None.
         max_tokens: Most tokens to train on, or None.
-        vocabulary_size: Number of words that are predicted.
+        vocabulary: A list of the words that are predicted, one a line; else the most frequent ones are.
+        vocabulary_size: Number of words that are predicted, where no list is given.
+        cased: Whether "The" and "the" are two words to predict. When absent, a list with a capital letter
+            is cased, and words that are counted are lower-cased: fewer tokens are outside of them. What
+            is read keeps its case in any event.
         batch_tokens: Tokens per batch; twice as many after a third of the budget.
         max_sentence_tokens: Longer sentences are cut into pieces.
         lower_share: Share of the sentences that are lower-cased, since many users' texts are.
@@ -33,10 +43,14 @@ class PretrainConfig:
     corpus: tuple[Path, ...]
     output: Path
     held_out: Path | None = None
+    data: DataConfig = field(default_factory=DataConfig)
+    tokenizer: Literal["treebank", "whitespace"] | None = None
     size: str = "mini"
     minutes: float | None = 60.0
     max_tokens: int | None = None
+    vocabulary: Path | None = None
     vocabulary_size: int = 30_000
+    cased: bool | None = None
     batch_tokens: int = 2560
     max_sentence_tokens: int = 64
     lower_share: float = 0.2
