@@ -58,6 +58,12 @@ def decode_lines(file: "IO[bytes] | gzip.GzipFile", name: str) -> Iterator[str]:
             ) from error
 
 
+def pieces(tokens: list[str], max_tokens: int) -> Iterator[list[str]]:
+    """Cuts a sentence into pieces of at most so many tokens."""
+    for start in range(0, len(tokens), max_tokens):
+        yield tokens[start : start + max_tokens]
+
+
 def count_words(paths: Iterable[Path]) -> tuple[Counter[str], tuple[int, ...]]:
     """Counts the words of files as `read_sentences` reads them.
 
