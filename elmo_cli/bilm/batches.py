@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from elmo_cli.bilm.characters import PADDING, TOKEN_BEGIN, TOKEN_END, sentence_marks
-from elmo_cli.bilm.corpus import Reader, read_sentences
+from elmo_cli.bilm.corpus import Reader, pieces, read_sentences
 from elmo_cli.bilm.vocabulary import Vocabulary
 from elmo_cli.errors import DataError
 
@@ -106,13 +106,12 @@ def equal_length_batches(
         for i, tokens in enumerate(pool):
             if rng.random() < lower_share:
                 pool[i] = tokens = [token.lower() for token in tokens]
-            for start in range(0, len(tokens), max_tokens):
-                piece = tokens[start : start + max_tokens]
+            for piece in pieces(tokens, max_tokens):
                 waiting[len(piece)].append(piece)
         batches = []
         for length in sorted(waiting):
             of_length = waiting[length]
-            rows = max(1, tokens_per_batch // (length + 1))
+            rows = _round(max(1, tokens_per_batch // (length + 1)))
             order = rng.permutation(len(of_length))
             full = len(order) // rows * rows
             batches += [[of_length[i] for i in order[at : at + rows]] for at in range(0, full, rows)]
@@ -122,6 +121,16 @@ def equal_length_batches(
     rest = [of_length for of_length in waiting.values() if of_length]
     for i in rng.permutation(len(rest)):
         yield rest[i]
+
+
+def _round(rows: int) -> int:
+    """Rounds down to a number of three binary digits and zeros.
+
+    Batches of a handful of sizes are trained on faster than batches of each its own: parts of a step are
+    compiled for the size.
+    """
+    zeros = max(0, rows.bit_length() - 3)
+    return rows >> zeros << zeros
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,18 @@
 """Projected LSTMs for training under TensorFlow, with their gradient written out.
 
 Automatic differentiation of a loop keeps every intermediate of every step and adds up each weight's
-gradient step by step. Here a step keeps only what cannot be computed again cheaply, and weights get
-their gradients after the loop, from one large product each. Results are the same.
+gradient step by step. Here a step keeps only what cannot be computed again cheaply, what lies between two
+products is one compiled function, and weights get their gradients after the loop, from one large product
+each. Results are the same. `benchmarks/lstm_gradient.py` measures what it brings.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from elmo_cli.bilm.projected_lstm import ProjectedLSTMCell, State, Weights
+from elmo_cli.bilm.projected_lstm import ProjectedLSTMCell, State, Weights, activate
 from elmo_cli.bilm.scan import scan
 
 
@@ -32,7 +34,7 @@ class _Kept(NamedTuple):
     """What the forward loop keeps of its steps.
 
     Args:
-        gates: (T, B, 4D), before their activations.
+        gates: (T, B, 4D), before their bias and their activations.
         memory: float32 (T, B, D), after its clip.
         projected: (T, B, P), the outputs before their clip.
     """
@@ -64,6 +66,8 @@ def scan_for_training(
 ) -> list[State]:
     """Does what `projected_lstm.scan_side_by_side` does, for a gradient to be taken.
 
+    Each cell has loops of its own: TensorFlow runs independent loops at once, and none waits for another.
+
     Args:
         cells: One built cell per sequence.
         inputs: (T, B, I) per cell, in its compute dtype.
@@ -74,134 +78,111 @@ def scan_for_training(
         Per cell its states after every step: output (T, B, P), memory float32 (T, B, D). Gradients
         reach inputs, states and weights; a second derivative is not defined.
     """
-    runs = [_Run(*run) for run in zip(inputs, states, weights, strict=True)]
+    return [_scan_one(cell, _Run(*run)) for cell, *run in zip(cells, inputs, states, weights, strict=True)]
 
+
+def _scan_one(cell: ProjectedLSTMCell, run: _Run) -> State:
     @tf.custom_gradient
     def states_of(*flat: tf.Tensor) -> Any:
-        given = tf.nest.pack_sequence_as(runs, flat)
-        kept = _forward(cells, given)
-        after = [
-            State(_clip(one.projected, cell.projection_clip), one.memory)
-            for cell, one in zip(cells, kept, strict=True)
-        ]
+        given = tf.nest.pack_sequence_as(run, flat)
+        kept = _forward(cell, given)
+        after = State(_clip(kept.projected, cell.projection_clip), kept.memory)
 
-        def gradient(*upstream: tf.Tensor) -> Any:
-            return tf.nest.flatten(
-                _backward(cells, given, kept, after, tf.nest.pack_sequence_as(after, upstream))
-            )
+        def gradient(d_output: tf.Tensor, d_memory: tf.Tensor) -> Any:
+            return tf.nest.flatten(_backward(cell, given, kept, after, State(d_output, d_memory)))
 
-        return tuple(tf.nest.flatten(after)), gradient
+        return tuple(after), gradient
 
-    flat = states_of(*tf.nest.flatten(runs))
-    return [State(output, memory) for output, memory in zip(flat[::2], flat[1::2], strict=True)]
+    return State(*states_of(*tf.nest.flatten(run)))
 
 
-def _forward(cells: Sequence[ProjectedLSTMCell], runs: Sequence[_Run]) -> list[_Kept]:
-    def step(carried: Sequence[State], at: Sequence[tf.Tensor]) -> tuple[list[State], list[_Kept]]:
-        states, kept = [], []
-        for cell, run, state, inputs in zip(cells, runs, carried, at, strict=True):
-            gates = cell.gates(inputs, state.output, run.weights)
-            memory, hidden = cell.activate(gates, state.memory)
-            projected = tf.matmul(hidden, run.weights.projection_kernel)
-            states.append(State(_clip(projected, cell.projection_clip), memory))
-            kept.append(_Kept(gates, memory, projected))
-        return states, kept
+def _forward(cell: ProjectedLSTMCell, run: _Run) -> _Kept:
+    gates_and_memory = _compiled_activate(cell.cell_clip)
 
-    like = [
-        _Kept(_gates_like(cell, run), run.state.memory, run.state.output)
-        for cell, run in zip(cells, runs, strict=True)
-    ]
-    return scan(step, [run.state for run in runs], [run.inputs for run in runs], like=like)[1]
+    def step(carried: State, inputs: tf.Tensor) -> tuple[State, _Kept]:
+        gates = tf.matmul(tf.concat([inputs, carried.output], axis=-1), run.weights.kernel)
+        memory, hidden = gates_and_memory(gates, run.weights.bias, carried.memory)
+        projected = tf.matmul(hidden, run.weights.projection_kernel)
+        return State(_clip(projected, cell.projection_clip), memory), _Kept(gates, memory, projected)
+
+    like = _Kept(_gates_like(cell, run), run.state.memory, run.state.output)
+    return scan(step, run.state, run.inputs, like=like)[1]
 
 
-def _backward(
-    cells: Sequence[ProjectedLSTMCell],
-    runs: Sequence[_Run],
-    kept: Sequence[_Kept],
-    after: Sequence[State],
-    upstream: Sequence[State],
-) -> list[_Run]:
-    """Returns the gradients with respect to `runs`, given those with respect to `after`."""
-    before = [
-        State(
-            *(
-                tf.concat([first[None], later[:-1]], axis=0)
-                for first, later in zip(run.state, states, strict=True)
-            )
+def _backward(cell: ProjectedLSTMCell, run: _Run, kept: _Kept, after: State, upstream: State) -> _Run:
+    """Returns the gradients with respect to `run`, given those with respect to `after`."""
+    before = State(
+        *(tf.concat([first[None], later[:-1]], axis=0) for first, later in zip(run.state, after, strict=True))
+    )
+    num_inputs = run.inputs.shape[-1]
+    of_inputs, recurrent = run.weights.kernel[:num_inputs], run.weights.kernel[num_inputs:]
+
+    gates_gradient = _compiled_gates_gradient(cell.cell_clip)
+
+    def step(later: State, at: Any) -> tuple[State, _StepGradient]:
+        one, memory, direct = at
+        d_projected = _through_clip(later.output + direct.output, one.projected, cell.projection_clip)
+        d_hidden = tf.matmul(d_projected, run.weights.projection_kernel, transpose_b=True)
+        d_gates, d_memory, hidden = gates_gradient(
+            one.gates, run.weights.bias, memory, d_hidden, later.memory, direct.memory
         )
-        for run, states in zip(runs, after, strict=True)
-    ]
-    num_inputs = [run.inputs.shape[-1] for run in runs]
-    recurrent = [run.weights.kernel[n:] for run, n in zip(runs, num_inputs, strict=True)]
+        d_output = tf.matmul(d_gates, recurrent, transpose_b=True)
+        return State(d_output, d_memory), _StepGradient(d_gates, hidden, d_projected)
 
-    def step(carried: Sequence[State], at: Any) -> tuple[list[State], list[_StepGradient]]:
-        carried_on, given = [], []
-        for cell, run, kernel, later, (one, memory, direct) in zip(
-            cells, runs, recurrent, carried, at, strict=True
-        ):
-            d_projected = _through_clip(later.output + direct.output, one.projected, cell.projection_clip)
-            d_hidden = tf.matmul(d_projected, run.weights.projection_kernel, transpose_b=True)
-            d_gates, d_memory, hidden = _gates_gradient(
-                one.gates, memory, d_hidden, later.memory + direct.memory, cell.cell_clip
-            )
-            carried_on.append(State(tf.matmul(d_gates, kernel, transpose_b=True), d_memory))
-            given.append(_StepGradient(d_gates, hidden, d_projected))
-        return carried_on, given
-
-    like = [
-        _StepGradient(
-            _gates_like(cell, run),
-            tf.TensorSpec(run.state.memory.shape, run.inputs.dtype),
-            run.state.output,
-        )
-        for cell, run in zip(cells, runs, strict=True)
-    ]
-    first, steps = scan(
+    like = _StepGradient(
+        _gates_like(cell, run),
+        tf.TensorSpec(run.state.memory.shape, run.inputs.dtype),
+        run.state.output,
+    )
+    d_state, steps = scan(
         step,
-        [State(*map(tf.zeros_like, run.state)) for run in runs],
-        [(one, states.memory, direct) for one, states, direct in zip(kept, before, upstream, strict=True)],
+        State(*map(tf.zeros_like, run.state)),
+        (kept, before.memory, upstream),
         like=like,
         reverse=True,
     )
-    gradients = []
-    for run, n, states, d_state, d_steps in zip(runs, num_inputs, before, first, steps, strict=True):
-        gradients.append(
-            _Run(
-                tf.matmul(d_steps.gates, run.weights.kernel[:n], transpose_b=True),
-                d_state,
-                Weights(
-                    _product(tf.concat([run.inputs, states.output], axis=-1), d_steps.gates),
-                    # The sum over all rows, as a product: no copy in float32 is made.
-                    _product(tf.ones_like(run.inputs[..., :1]), d_steps.gates)[0],
-                    _product(d_steps.hidden, d_steps.projected),
-                ),
-            )
-        )
-    return gradients
+    d_weights = Weights(
+        _product(tf.concat([run.inputs, before.output], axis=-1), steps.gates),
+        # The sum over all rows, as a product: no copy in float32 is made.
+        _product(tf.ones_like(run.inputs[..., :1]), steps.gates)[0],
+        _product(steps.hidden, steps.projected),
+    )
+    return _Run(tf.matmul(steps.gates, of_inputs, transpose_b=True), d_state, d_weights)
 
 
 def _gates_gradient(
-    gates: tf.Tensor, memory: tf.Tensor, d_hidden: tf.Tensor, d_after: tf.Tensor, cell_clip: float | None
+    gates: tf.Tensor,
+    bias: tf.Tensor,
+    memory: tf.Tensor,
+    d_hidden: tf.Tensor,
+    d_later: tf.Tensor,
+    d_direct: tf.Tensor,
+    *,
+    cell_clip: float | None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The gradient of `ProjectedLSTMCell.activate`.
+    """The gradient of `projected_lstm.activate`.
 
     Args:
-        gates: (B, 4D), before their activations.
+        gates: (B, 4D), before their bias and their activations.
+        bias: (4D,).
         memory: float32 (B, D), before the step.
         d_hidden: (B, D), gradient with respect to what is projected.
-        d_after: float32 (B, D), gradient with respect to the memory after the step.
+        d_later: float32 (B, D), gradient with respect to the memory after the step, from the step after.
+        d_direct: The same, from what the memory was used for besides.
         cell_clip: Bound on that memory, or None.
 
     Returns:
         The gradients with respect to `gates` and `memory`, and what is projected (B, D).
     """
     dtype = gates.dtype
-    i, j, f, o = tf.split(tf.cast(gates, tf.float32), 4, axis=-1)
+    i, j, f, o = tf.split(tf.cast(_add_bias(gates, bias), tf.float32), 4, axis=-1)
     i, j, f, o = tf.sigmoid(i), tf.tanh(j), tf.sigmoid(f + 1.0), tf.sigmoid(o)
     unclipped = f * memory + i * j
     squashed = tf.tanh(_clip(unclipped, cell_clip))
     d_hidden = tf.cast(d_hidden, tf.float32)
-    d_after = _through_clip(d_after + d_hidden * o * (1.0 - squashed * squashed), unclipped, cell_clip)
+    d_after = _through_clip(
+        d_later + d_direct + d_hidden * o * (1.0 - squashed * squashed), unclipped, cell_clip
+    )
     d_gates = tf.concat(
         [
             d_after * j * i * (1.0 - i),
@@ -212,6 +193,29 @@ def _gates_gradient(
         axis=-1,
     )
     return tf.cast(d_gates, dtype), d_after * f, tf.cast(o * squashed, dtype)
+
+
+# What lies between two products is compiled into one pass over memory. That is done anew for every number of
+# rows, so cells share it.
+
+
+@functools.cache
+def _compiled_activate(cell_clip: float | None) -> Callable[..., Any]:
+    def function(gates: tf.Tensor, bias: tf.Tensor, memory: tf.Tensor) -> Any:
+        memory, hidden = activate(_add_bias(gates, bias), memory, cell_clip)
+        return memory, tf.cast(hidden, gates.dtype)
+
+    return tf.function(function, jit_compile=True, autograph=False)
+
+
+@functools.cache
+def _compiled_gates_gradient(cell_clip: float | None) -> Callable[..., Any]:
+    function = functools.partial(_gates_gradient, cell_clip=cell_clip)
+    return tf.function(function, jit_compile=True, autograph=False)
+
+
+def _add_bias(gates: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    return tf.cast(gates, tf.float32) + tf.cast(bias, tf.float32)
 
 
 def _clip(value: tf.Tensor, bound: float | None) -> tf.Tensor:

@@ -122,11 +122,8 @@ class ProjectedLSTMCell(keras.layers.Layer):
 
     def activate(self, gates: Any, memory: Any) -> tuple[Any, Any]:
         """Returns the memory after the step, float32 (B, D), and what is to be projected, (B, D)."""
-        i, j, f, o = ops.split(ops.cast(gates, "float32"), 4, axis=-1)
-        memory = ops.sigmoid(f + 1.0) * memory + ops.sigmoid(i) * ops.tanh(j)
-        if self.cell_clip is not None:
-            memory = ops.clip(memory, -self.cell_clip, self.cell_clip)
-        return memory, ops.cast(ops.sigmoid(o) * ops.tanh(memory), self.compute_dtype)
+        memory, hidden = activate(ops.cast(gates, "float32"), memory, self.cell_clip)
+        return memory, ops.cast(hidden, self.compute_dtype)
 
     def project(self, hidden: Any, projection_kernel: Any) -> Any:
         """Returns the output, (B, P), of what `activate` gave to be projected."""
@@ -145,6 +142,24 @@ class ProjectedLSTMCell(keras.layers.Layer):
             "projection_clip": self.projection_clip,
             "kernel_initializer": self.kernel_initializer,
         }
+
+
+def activate(gates: Any, memory: Any, cell_clip: float | None) -> tuple[Any, Any]:
+    """Computes what an LSTM's gates do to its memory; all float32.
+
+    Args:
+        gates: (B, 4D), input, candidate, forget and output gate before their activations.
+        memory: (B, D), before the step.
+        cell_clip: Bound on the memory's absolute values after the step, or None.
+
+    Returns:
+        The memory after the step, and what is to be projected, both (B, D).
+    """
+    i, j, f, o = ops.split(gates, 4, axis=-1)
+    memory = ops.sigmoid(f + 1.0) * memory + ops.sigmoid(i) * ops.tanh(j)
+    if cell_clip is not None:
+        memory = ops.clip(memory, -cell_clip, cell_clip)
+    return memory, ops.sigmoid(o) * ops.tanh(memory)
 
 
 def scan_side_by_side(

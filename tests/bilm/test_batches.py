@@ -50,8 +50,8 @@ def test_every_piece_of_every_sentence_is_seen_once_among_others_of_its_length(p
         length = len(batch[0])
         assert {len(tokens) for tokens in batch} == {length}
         assert 1 <= len(batch) <= max(1, 30 // (length + 1))
-    # Only what is left at the end may be smaller: one batch per length.
-    assert sum(len(batch) < 30 // (len(batch[0]) + 1) for batch in found) <= 8
+    # Sizes are rounded; only what is left at the end may be much smaller: one batch per length.
+    assert sum(5 * len(batch) < 4 * (30 // (len(batch[0]) + 1)) for batch in found) <= 8
 
 
 def test_a_sentence_longer_than_a_batch_is_a_batch(tmp_path: Path) -> None:

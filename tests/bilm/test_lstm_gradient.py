@@ -70,7 +70,7 @@ def test_the_gradient_is_that_of_automatic_differentiation(num_steps: int, clips
     actual_states, actual = gradients(cells, inputs, states, training=True)
 
     for one, other in zip(tf.nest.flatten(actual_states), tf.nest.flatten(expected_states), strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
     for bound, values in zip(clips.values(), expected_states[0][::-1], strict=True):
         if bound is not None and bound < 1 and num_steps > 1:
             assert 0.05 < np.mean(np.abs(values) == bound) < 0.95, "the clip must take hold, but not always"
