@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from elmo_cli.bilm.network import BiLM
+from elmo_cli.bilm.sampled_softmax import sampled_softmax_losses
 
 
 @keras.saving.register_keras_serializable("elmo_cli")
@@ -82,13 +83,9 @@ class LanguageModel(keras.Model):
         """Cross-entropy over the true word and the sample, (2N,); importance-corrected logits."""
         true = ops.sum(ops.cast(hidden, "float32") * ops.take(self.softmax_kernel, targets, axis=0), axis=-1)
         true = true + ops.take(self.softmax_bias - log_expected, targets)
-        kernel = ops.cast(ops.take(self.softmax_kernel, negatives, axis=0), hidden.dtype)
-        sampled = ops.cast(ops.matmul(hidden, ops.transpose(kernel)), "float32")
-        sampled = sampled + ops.take(self.softmax_bias - log_expected, negatives)
-        # A sampled word that is the true one must not count against it.
-        sampled = ops.where(negatives[None, :] == targets[:, None], -1e9, sampled)
-        logits = ops.concatenate([true[:, None], sampled], axis=1)
-        return ops.sparse_categorical_crossentropy(ops.zeros_like(targets), logits, from_logits=True)
+        kernel = ops.take(self.softmax_kernel, negatives, axis=0)
+        bias = ops.take(self.softmax_bias - log_expected, negatives)
+        return sampled_softmax_losses(hidden, true, targets, kernel, bias, negatives)
 
     def _full_losses(self, hidden: Any, targets: Any) -> Any:
         """Cross-entropy over the whole vocabulary, (2N,)."""

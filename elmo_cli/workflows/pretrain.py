@@ -98,7 +98,7 @@ class _Pretraining:
         self.losses = tf.function(self.model, input_signature=[_signature(sampled=False)])
         self.variables = [*self.model.variables, *self.optimizer.variables]
         self.speller = Speller(options.char_cnn.max_characters_per_token, options.char_cnn.max_filter_width)
-        self.negatives = NegativeSampler(len(self.vocabulary), config.negative_tries, config.seed)
+        self.negatives = NegativeSampler(len(self.vocabulary), config.num_negatives, config.seed)
         self.budget = Budget(config.minutes * 60 if config.minutes is not None else None, config.max_tokens)
         self.batches = self._batches(place)
         num_parameters, num_below = self.model.count_params(), self.model.bilm.count_params()
@@ -152,11 +152,9 @@ class _Pretraining:
         """Returns the number of tokens in the next batch and the batch."""
         sentences = self.batches.next(double=self.budget.spent(progress) >= _DOUBLE_FROM)
         batch = language_model_batch(sentences, self.vocabulary, self.speller)
-        negatives = {
-            "negatives": self.negatives.draw(progress.steps),
-            "log_expected": self.negatives.log_expected,
-        }
-        return len(sentences) * (len(sentences[0]) + 1), batch | negatives
+        negatives, log_expected = self.negatives.draw(progress.steps)
+        batch |= {"negatives": negatives, "log_expected": log_expected}
+        return len(sentences) * (len(sentences[0]) + 1), batch
 
     def pause(self, progress: Progress) -> None:
         """Saves a checkpoint and the ELMo as it is, and measures."""

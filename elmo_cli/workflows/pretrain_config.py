@@ -31,7 +31,7 @@ class PretrainConfig:
         batch_tokens: Tokens per batch; twice as many after a third of the budget.
         max_sentence_tokens: Longer sentences are cut into pieces.
         lower_share: Share of the sentences that are lower-cased, since many users' texts are.
-        negative_tries: Draws per batch for the sampled softmax.
+        num_negatives: Distinct words per batch against which the true ones are scored.
         learning_rate: Adam's highest step size.
         precision: ``bfloat16`` for the matrix products where the processor does them fast.
         checkpoint_minutes: Minutes between two checkpoints.
@@ -54,7 +54,7 @@ class PretrainConfig:
     batch_tokens: int = 2560
     max_sentence_tokens: int = 64
     lower_share: float = 0.2
-    negative_tries: int = 5000
+    num_negatives: int = 2048
     learning_rate: float = 4e-3
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpoint_minutes: float = 10.0

@@ -54,7 +54,7 @@ def config_for(texts: Path, output: Path, **changes) -> PretrainConfig:
         minutes=None,
         max_tokens=12_000,
         batch_tokens=200,
-        negative_tries=30,
+        num_negatives=20,
         learning_rate=0.02,
         precision="float32",
         held_out_tokens=100,
