@@ -3,16 +3,22 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.elmo.embedder import Embedder
 from elmo_cli.errors import RunError
 from elmo_cli.files import atomic_path, sha256, write_text
 
-FORMAT_VERSION = 2  # 2 has attention; what does without is still written as 1, which older versions read
+if TYPE_CHECKING:
+    from elmo_cli.classifier.tfidf_part import TfidfPart
+
+# What is written has the least version that can say it, so that older versions of elmo-cli read it, too:
+# 2 has attention, 3 a TF-IDF part.
+FORMAT_VERSION = 3
 CONFIG_FILE = "model.json"
 WEIGHTS_FILE = "classifier.weights.h5"
+TFIDF_FILE = "tfidf.npz"
 
 
 @dataclass(frozen=True)
@@ -28,15 +34,16 @@ class SavedElmo:
     fingerprint: str
 
 
-def save(classifier: TextClassifier, directory: str | Path) -> None:
+def save(classifier: TextClassifier, directory: str | Path, tfidf: "TfidfPart | None" = None) -> None:
     """Writes ``model.json`` and ``classifier.weights.h5``; ELMo's own weights are named, not copied.
 
-    Each file is written beside its place and moved into it, ``model.json`` last: it holds the checksum of
-    the weights, so that files of two savings are never taken for one.
+    Each file is written beside its place and moved into it, ``model.json`` last: it holds the checksums of
+    the others, so that files of two savings are never taken for one.
 
     Args:
         classifier: The classifier, trained.
         directory: Made where it is missing.
+        tfidf: The TF-IDF part that was trained with it, written as ``tfidf.npz``; none for ELMo alone.
 
     Raises:
         RunError: When the directory cannot be written or the disk is full.
@@ -50,12 +57,17 @@ def save(classifier: TextClassifier, directory: str | Path) -> None:
         key: value for key, value in classifier.get_config().items() if key not in ("name", "embedder")
     }
     config = {
-        "format_version": FORMAT_VERSION if None in classifier.encoder.shape else 1,
+        "format_version": 2 if None in classifier.encoder.shape else 1,
         "elmo": asdict(SavedElmo(source.handle, source.fingerprint)),
         "pooled_shape": list(classifier.encoder.shape),
         "classifier": arguments,
         "weights_sha256": sha256(weights),
     }
+    if tfidf is not None:
+        from elmo_cli.classifier.tfidf_file import write_tfidf
+
+        write_tfidf(tfidf, directory / TFIDF_FILE)
+        config |= {"format_version": 3, "tfidf_sha256": sha256(directory / TFIDF_FILE)}
     write_text(directory / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
 
 
@@ -92,15 +104,31 @@ def load(directory: str | Path, embedder: Embedder) -> TextClassifier:
         )
     weights = directory / WEIGHTS_FILE
     try:
-        if sha256(weights) != config["weights_sha256"]:
-            raise RunError(
-                f"{weights} is not the file that {CONFIG_FILE} describes: it is damaged, or left by a saving "
-                "that did not finish. Train it again."
-            )
+        _check_content(weights, config["weights_sha256"])
         classifier.classifier.load_weights(weights)
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{weights} cannot be read ({error}). Train it again.") from error
     return classifier
+
+
+def load_tfidf(directory: str | Path) -> "TfidfPart | None":
+    """Reads the TF-IDF part of a saved classifier; None where it has none.
+
+    Raises:
+        RunError: When a file is missing, damaged or of a later format.
+    """
+    directory = Path(directory)
+    digest = _read_config(directory).get("tfidf_sha256")
+    if digest is None:
+        return None
+    from elmo_cli.classifier.tfidf_file import read_tfidf
+
+    path = directory / TFIDF_FILE
+    try:
+        _check_content(path, digest)
+    except OSError as error:
+        raise RunError(f"{path} cannot be read ({error}). Train it again.") from error
+    return read_tfidf(path)
 
 
 def _read_config(directory: Path) -> dict[str, Any]:
@@ -122,6 +150,14 @@ def _read_config(directory: Path) -> dict[str, Any]:
             "Install the elmo-cli that wrote it, or a later one."
         )
     return dict(config)
+
+
+def _check_content(path: Path, digest: str) -> None:
+    if sha256(path) != digest:
+        raise RunError(
+            f"{path} is not the file that {CONFIG_FILE} describes: it is damaged, or left by a saving "
+            "that did not finish. Train it again."
+        )
 
 
 def _check_fingerprint(directory: Path, saved: SavedElmo, embedder: Embedder) -> None:

@@ -7,8 +7,18 @@ import pytest
 import tensorflow as tf
 from classifier.tiny_embedder import OTHER_SOURCE, TinyEmbedder, sentences
 
-from elmo_cli.classifier.saving import CONFIG_FILE, WEIGHTS_FILE, SavedElmo, load, save, saved_elmo
+from elmo_cli.classifier.saving import (
+    CONFIG_FILE,
+    TFIDF_FILE,
+    WEIGHTS_FILE,
+    SavedElmo,
+    load,
+    load_tfidf,
+    save,
+    saved_elmo,
+)
 from elmo_cli.classifier.text_classifier import TextClassifier
+from elmo_cli.classifier.tfidf_part import TfidfPart
 from elmo_cli.errors import RunError
 
 # Keras 3.15 reads its own variables with np.array(), which NumPy 2 warns about.
@@ -104,3 +114,32 @@ def test_an_embedder_of_another_width_is_refused(saved):
 
     with pytest.raises(RunError, match=r"expects vectors of \[2, (3|None, 3)\]"):
         load(saved, Wider())
+
+
+def version(directory):
+    return json.loads((directory / CONFIG_FILE).read_text())["format_version"]
+
+
+def test_a_tfidf_part_is_kept_beside_it_and_older_versions_are_told(classifier, saved):
+    without = version(saved)
+    assert without == (2 if "attention" in classifier.poolings else 1)
+    assert load_tfidf(saved) is None
+    part = TfidfPart.fit(TEXTS, np.arange(3, dtype=np.int32))
+    save(classifier, saved, part)
+    assert version(saved) == 3
+    assert load(saved, TinyEmbedder()).poolings == classifier.poolings
+    again = load_tfidf(saved)
+    np.testing.assert_array_equal(again.log_probabilities(TEXTS), part.log_probabilities(TEXTS))
+    save(classifier, saved)
+    assert load_tfidf(saved) is None
+
+
+def test_a_tfidf_part_of_another_saving_is_refused(classifier, saved):
+    save(classifier, saved, TfidfPart.fit(TEXTS, np.arange(3, dtype=np.int32)))
+    content = (saved / TFIDF_FILE).read_bytes()
+    (saved / TFIDF_FILE).write_bytes(content[:-10])
+    with pytest.raises(RunError, match=f"{TFIDF_FILE} is not the file"):
+        load_tfidf(saved)
+    (saved / TFIDF_FILE).unlink()
+    with pytest.raises(RunError, match=f"{TFIDF_FILE} cannot be read"):
+        load_tfidf(saved)

@@ -1,0 +1,158 @@
+"""The part of a classifier that knows words and pairs of words, and has its say beside ELMo."""
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elmo_cli.classifier.blend import fit_shares, log_softmax
+from elmo_cli.text.tfidf import Texts, Tfidf
+
+logger = logging.getLogger(__name__)
+
+STRENGTHS = (1.0, 10.0, 100.0)  # of the fit: C of scikit-learn, the inverse of the L2 penalty
+NUM_FOLDS = 5
+# With more rows than this one fold is enough to choose the strength by.
+FEW_ROWS = 1000
+CHUNK_ROWS = 8192
+LEAST_PROBABILITY = 1e-30  # what a probability of 0 counts as; its logarithm must be a number
+
+
+@dataclass(frozen=True)
+class TfidfPart:
+    """Logistic regression on TF-IDF vectors, joined with ELMo's classifier by what each one counts.
+
+    The probabilities of both are multiplied, each raised to the power of its share, and brought to the
+    sum 1. A share of 0 leaves a part out; shares need not sum to 1, for a part may be too sure of itself or
+    not sure enough.
+
+    Args:
+        tfidf: Makes the vectors.
+        kernel: float32 (V, C).
+        bias: float32 (C,).
+        strength: Inverse of the L2 penalty it was fitted with.
+        elmo_share: What ELMo's logarithmic probabilities are multiplied with, at least 0.
+        tfidf_share: The same for this part.
+    """
+
+    tfidf: Tfidf
+    kernel: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    strength: float
+    elmo_share: float = 0.5
+    tfidf_share: float = 0.5
+
+    @classmethod
+    def fit(cls, texts: Texts, targets: NDArray[np.int32], *, balanced: bool = False) -> Self:
+        """Fits vocabulary and regression on the training rows; the strength is chosen by cross validation.
+
+        Args:
+            texts: Space-joined, of N rows.
+            targets: Class ids, int32 (N,), each of the C classes at least once; C at least 2.
+            balanced: Whether rows of rare classes count more.
+
+        Returns:
+            The part, its shares not yet fitted.
+        """
+        tfidf = Tfidf.fit(texts)
+        vectors = tfidf.transform(texts)
+        strength = _best_strength(vectors, targets, balanced)
+        kernel, bias = _regression(vectors, targets, strength, balanced)
+        logger.info("TF-IDF: %d n-grams of %d rows, C = %g", len(tfidf.vocabulary), len(texts), strength)
+        return cls(tfidf, kernel, bias, strength)
+
+    def weighed(
+        self,
+        probabilities: NDArray[np.float32],
+        texts: Texts,
+        targets: NDArray[np.int32],
+        weights: NDArray[np.float32],
+    ) -> Self:
+        """Fits the shares on rows that neither part has learned from.
+
+        Args:
+            probabilities: What ELMo's classifier says of them, float32 (N, C).
+            texts: Space-joined, of the N rows.
+            targets: Their class ids, int32 (N,), at least 0.
+            weights: What each row counts, float32 (N,).
+
+        Returns:
+            The part with its shares.
+        """
+        parts = np.stack([_logarithms(probabilities), self.log_probabilities(texts)])
+        elmo_share, tfidf_share = fit_shares(parts, targets, weights)
+        return replace(self, elmo_share=elmo_share, tfidf_share=tfidf_share)
+
+    def join(self, probabilities: NDArray[np.float32], texts: Texts) -> NDArray[np.float32]:
+        """Joins what ELMo's classifier says of N texts with what this part says.
+
+        Args:
+            probabilities: Those of ELMo's classifier, float32 (N, C).
+            texts: Space-joined, of the same rows.
+
+        Returns:
+            float32 (N, C); each row sums to 1.
+        """
+        joined = self.elmo_share * _logarithms(probabilities)
+        joined += self.tfidf_share * self.log_probabilities(texts)
+        return np.exp(log_softmax(joined)).astype(np.float32)
+
+    def log_probabilities(self, texts: Texts) -> NDArray[np.float64]:
+        """Returns what this part alone says of N space-joined texts, float64 (N, C)."""
+        parts = [np.empty((0, len(self.bias)))]
+        for start in range(0, len(texts), CHUNK_ROWS):
+            logits = self.tfidf.transform(texts[start : start + CHUNK_ROWS]) @ self.kernel + self.bias
+            parts.append(log_softmax(logits.astype(np.float64)))
+        return np.concatenate(parts)
+
+
+def _logarithms(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.log(np.maximum(probabilities.astype(np.float64), LEAST_PROBABILITY))
+
+
+def _best_strength(vectors: Any, targets: NDArray[np.int32], balanced: bool) -> float:
+    """Returns the strength whose predictions for held-out training rows are the likeliest."""
+    folds = _folds(targets)
+    losses = np.zeros(len(STRENGTHS))
+    for fold in range(NUM_FOLDS if len(targets) <= FEW_ROWS else 1):
+        fitted, held_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        # A class that only held-out rows have cannot be predicted; of one class nothing is learned.
+        held_out = held_out[np.isin(targets[held_out], targets[fitted])]
+        classes, known = np.unique(targets[fitted], return_inverse=True)
+        if len(classes) < 2 or not len(held_out):
+            continue
+        wanted = np.searchsorted(classes, targets[held_out])
+        for place, strength in enumerate(STRENGTHS):
+            kernel, bias = _regression(vectors[fitted], known, strength, balanced)
+            found = log_softmax((vectors[held_out] @ kernel + bias).astype(np.float64))
+            losses[place] -= found[np.arange(len(wanted)), wanted].sum()
+    return STRENGTHS[int(losses.argmin())]
+
+
+def _folds(targets: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Deals the rows of each class out to the folds in turn; the same rows always give the same folds."""
+    folds = np.empty(len(targets), np.int64)
+    folds[np.lexsort((np.random.default_rng(0).random(len(targets)), targets))] = np.arange(len(targets))
+    return folds % NUM_FOLDS
+
+
+def _regression(
+    vectors: Any, targets: NDArray[np.integer[Any]], strength: float, balanced: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Fits multinomial logistic regression; returns kernel (V, C) and bias (C,)."""
+    if not vectors.shape[1]:
+        counts = np.bincount(targets)
+        prior = np.full(len(counts), 1 / len(counts)) if balanced else counts / counts.sum()
+        return np.zeros((0, len(counts)), np.float32), np.log(prior).astype(np.float32)
+    from sklearn.linear_model import LogisticRegression
+
+    # A loose tolerance stops long before the end, and costs points; so would too few iterations.
+    model = LogisticRegression(
+        C=strength, tol=1e-5, max_iter=5000, class_weight="balanced" if balanced else None
+    ).fit(vectors, targets)
+    kernel, bias = model.coef_.T, model.intercept_
+    if kernel.shape[1] == 1:  # of two classes scikit-learn gives the second one's logit alone
+        kernel, bias = np.hstack([0 * kernel, kernel]), np.array([0.0, bias[0]])
+    return kernel.astype(np.float32), bias.astype(np.float32)

@@ -1,0 +1,98 @@
+"""Logistic regression on words, and what it says together with ELMo's classifier."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from elmo_cli.classifier.tfidf_file import read_tfidf, write_tfidf
+from elmo_cli.classifier.tfidf_part import STRENGTHS, TfidfPart
+from elmo_cli.errors import RunError
+
+WORDS = ("salt soup bread", "rain wind snow", "car road wheel")
+
+
+def rows(num_classes: int) -> tuple[list[str], np.ndarray]:
+    random = np.random.default_rng(1)
+    targets = (np.arange(60) % num_classes).astype(np.int32)
+    texts = [" ".join(random.choice([*WORDS[target].split(), "the", "a"], 5)) for target in targets]
+    return texts, targets
+
+
+@pytest.fixture(scope="module")
+def part() -> TfidfPart:
+    return TfidfPart.fit(*rows(3))
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_it_is_logistic_regression_of_scikit_learn(num_classes: int, balanced: bool) -> None:
+    texts, targets = rows(num_classes)
+    part = TfidfPart.fit(texts[1:], targets[1:], balanced=balanced)
+    assert part.strength in STRENGTHS
+    vectors = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True).fit(texts[1:])
+    theirs = LogisticRegression(
+        C=part.strength, tol=1e-5, max_iter=5000, class_weight="balanced" if balanced else None
+    ).fit(vectors.transform(texts[1:]), targets[1:])
+    others = [*texts, "", "unknown words"]
+    expected = theirs.predict_log_proba(vectors.transform(others))
+    np.testing.assert_allclose(part.log_probabilities(others), expected, atol=2e-3)
+
+
+def test_probabilities_are_multiplied_by_their_shares(part: TfidfPart) -> None:
+    elmo = np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0]], np.float32)
+    texts = ["salt rain", "wheel wheel"]
+    half = replace(part, elmo_share=0.7, tfidf_share=0.2).join(elmo, texts)
+    expected = elmo[0] ** 0.7 * np.exp(part.log_probabilities(texts)[0]) ** 0.2
+    np.testing.assert_allclose(half[0], expected / expected.sum(), rtol=1e-5)
+    np.testing.assert_allclose(half.sum(axis=1), 1, rtol=1e-6)
+    assert np.isfinite(half).all()
+    np.testing.assert_allclose(replace(part, elmo_share=1, tfidf_share=0).join(elmo, texts), elmo, atol=1e-6)
+    assert part.join(elmo[:0], []).shape == (0, 3)
+
+
+def test_the_part_that_is_right_counts_more(part: TfidfPart) -> None:
+    texts, targets = rows(3)
+    wrong = np.full((60, 3), 1 / 3, np.float32)
+    wrong[np.arange(60), (targets + 1) % 3] = 0.9
+    weighed = part.weighed(wrong, texts, targets, np.ones(60, np.float32))
+    assert weighed.elmo_share + 0.3 < weighed.tfidf_share
+    assert (weighed.join(wrong, texts).argmax(axis=1) == targets).mean() > 0.9
+
+
+def test_texts_without_a_word_leave_how_frequent_the_classes_are() -> None:
+    part = TfidfPart.fit(["", "", "", ""], np.array([0, 1, 1, 1], np.int32))
+    np.testing.assert_allclose(np.exp(part.log_probabilities(["", "a"])), [[0.25, 0.75]] * 2, atol=1e-6)
+
+
+def test_a_class_of_one_row_is_no_obstacle() -> None:
+    texts, targets = ["a b", "a c", "d"], np.array([0, 0, 1], np.int32)
+    assert TfidfPart.fit(texts, targets).log_probabilities(["d"]).argmax() == 1
+
+
+def test_it_comes_back_from_a_file_to_the_last_bit(part: TfidfPart, tmp_path) -> None:
+    part = replace(part, elmo_share=0.25)
+    write_tfidf(part, tmp_path / "tfidf.npz")
+    again = read_tfidf(tmp_path / "tfidf.npz")
+    np.testing.assert_array_equal(
+        again.log_probabilities(["salt a", ""]), part.log_probabilities(["salt a", ""])
+    )
+    assert (again.elmo_share, again.tfidf_share, again.strength) == (0.25, 0.5, part.strength)
+    empty = TfidfPart.fit(["", ""], np.array([0, 1], np.int32))
+    write_tfidf(empty, tmp_path / "empty.npz")
+    assert read_tfidf(tmp_path / "empty.npz").tfidf.vocabulary == ()
+
+
+def test_a_damaged_file_is_refused(part: TfidfPart, tmp_path) -> None:
+    path = tmp_path / "tfidf.npz"
+    with pytest.raises(RunError, match=r"tfidf.npz cannot be read"):
+        read_tfidf(path)
+    write_tfidf(part, path)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(RunError, match=r"tfidf.npz cannot be read"):
+        read_tfidf(path)
+    write_tfidf(replace(part, kernel=part.kernel[1:]), path)
+    with pytest.raises(RunError, match="do not fit together"):
+        read_tfidf(path)
