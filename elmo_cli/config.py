@@ -151,12 +151,14 @@ class ClassifierConfig:
         hidden: Widths of the dense hidden layers; empty for a linear classifier.
         dropout: Share of inputs dropped in training, in [0, 1).
         mix_l2: L2 penalty on the weights of the layer mix.
+        features: ``elmo``, or ``elmo+tfidf``: weighted word 1- and 2-grams have their say beside ELMo.
     """
 
     pool: tuple[str, ...] = FIXED_POOLINGS
     hidden: tuple[int, ...] = (256,)
     dropout: float = 0.5
     mix_l2: float = 0.001
+    features: Literal["elmo", "elmo+tfidf"] = "elmo"
 
     def __post_init__(self) -> None:
         """Checks ranges and the names of the poolings."""

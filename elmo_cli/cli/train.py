@@ -99,6 +99,11 @@ logger = logging.getLogger(__name__)
     options.setting(
         "--hidden", "classifier.hidden", "Widths of hidden layers, such as 256 or 256,64.", metavar="N,N"
     ),
+    options.setting(
+        "--features",
+        "classifier.features",
+        "What decides: ELMo alone, or with it a linear classifier of word n-grams (TF-IDF).",
+    ),
     options.setting("--dropout", "classifier.dropout", "Share of inputs dropped in training.", metavar="X"),
     options.setting(
         "--epochs", "training.epochs", "Largest number of passes over the training rows.", metavar="N"

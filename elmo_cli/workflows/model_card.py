@@ -7,6 +7,7 @@ from elmo_cli.config import RunConfig
 from elmo_cli.evaluation.report import Report
 from elmo_cli.evaluation.text_table import decimal
 from elmo_cli.text.preprocessor import Preprocessor
+from elmo_cli.workflows.tfidf import describe_tfidf
 
 _MOST_CLASSES = 50
 
@@ -19,7 +20,8 @@ def model_card(
     Args:
         config: The whole run.
         preprocessor: Classes, tokenizer and maximum length.
-        record: What stands in run.json: ``data``, ``elmo``, ``best_epoch``, ``versions``, ``started``.
+        record: What stands in run.json: ``data``, ``elmo``, ``best_epoch``, ``versions``, ``started``,
+            and ``tfidf`` where there is such a part.
         reports: Report per evaluated table.
 
     Returns:
@@ -65,6 +67,7 @@ def model_card(
             else "all its layers count the same"
         ),
         f"- pooling {' and '.join(config.classifier.pool)}, hidden layers {hidden}",
+        *([f"- {describe_tfidf(record['tfidf'])}"] if "tfidf" in record else []),
         *hashes,
         "",
         "`elmo-train --config config.yaml -o ANOTHER` with the config.yaml beside this card repeats it.",

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from elmo_cli.classifier.saving import load, saved_elmo
+from elmo_cli.classifier.saving import load, load_tfidf, saved_elmo
 from elmo_cli.config import PrecisionSetting
 from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.elmo.embedder import load_embedder
@@ -97,6 +97,7 @@ class Predictor:
             )
         self.cache = cache
         self.classifier = load(self.run.model, embedder)
+        self.tfidf = load_tfidf(self.run.model)
         if self.classifier.classifier.num_classes != self.labels.num_classes:
             raise RunError(
                 f"{self.run.path}: model and preprocessor.json do not belong together. Train it again."
@@ -118,13 +119,14 @@ class Predictor:
         step = max(1, self.config.elmo.memory_bytes // row_bytes)
         parts = [np.empty((0, self.labels.num_classes), np.float32)]
         for start in range(0, len(texts), step):
-            piece = slice(start, start + step)
+            sentences = Sentences(texts[start : start + step], lengths[start : start + step])
             encoded = self.classifier.encode(
-                Sentences(texts[piece], lengths[piece]),
-                batch_tokens=self.config.elmo.batch_tokens,
-                cache=self.cache,
+                sentences, batch_tokens=self.config.elmo.batch_tokens, cache=self.cache
             )
-            parts.append(self.classifier.probabilities(encoded))
+            probabilities = self.classifier.probabilities(encoded)
+            if self.tfidf is not None:
+                probabilities = self.tfidf.join(probabilities, sentences.texts)
+            parts.append(probabilities)
         return np.concatenate(parts)
 
 

@@ -8,6 +8,7 @@ from elmo_cli.evaluation.plots import plot_history
 from elmo_cli.evaluation.report import Report
 from elmo_cli.training.history import History
 from elmo_cli.workflows.run_directory import RunDirectory
+from elmo_cli.workflows.tfidf import describe_tfidf
 
 
 def write_run_report(
@@ -46,6 +47,7 @@ def _facts(record: Mapping[str, Any], history: History, reports: Mapping[str, Re
     elmo, data, parameters = record["elmo"], record["data"], record["parameters"]
     first = next(iter(reports.values()))
     weights = ", ".join(f"{weight:.3f}" for weight in record["layer_mix"]["weights"])
+    parts = {"parts": describe_tfidf(record["tfidf"])} if "tfidf" in record else {}
     return {
         "ELMo": f"{elmo['handle']} (fingerprint {elmo['fingerprint'][:12]})",
         "rows": ", ".join(f"{rows:,} {name}" for name, rows in data["rows"].items())
@@ -55,6 +57,7 @@ def _facts(record: Mapping[str, Any], history: History, reports: Mapping[str, Re
         "epochs": f"{len(history.epochs)}; epoch {history.best_epoch} was kept"
         + (" (stopped by the user)" if history.interrupted else ""),
         "mix of the layers": f"{weights}; gamma {record['layer_mix']['gamma']:.3f}",
+        **parts,
         "training": f"{sum(one.seconds for one in history.epochs):.1f} s",
         "seed": str(record["seed"]),
         "made": f"{record['started']} with elmo-cli {record['versions']['elmo-cli']}",

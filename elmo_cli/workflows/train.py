@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from elmo_cli import __version__
 from elmo_cli.classifier.encoding import Encoded
 from elmo_cli.classifier.saving import save
 from elmo_cli.classifier.text_classifier import TextClassifier
+from elmo_cli.classifier.tfidf_part import TfidfPart
 from elmo_cli.config import RunConfig, to_yaml
 from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.elmo.embedder import load_embedder
@@ -33,6 +36,7 @@ from elmo_cli.workflows.new_run import NewRun
 from elmo_cli.workflows.prediction_columns import PredictionColumns
 from elmo_cli.workflows.run_directory import RunDirectory
 from elmo_cli.workflows.run_report import write_run_report
+from elmo_cli.workflows.tfidf import fit_tfidf
 from elmo_cli.workflows.training_tables import LabelledTable, TrainingTables
 
 logger = logging.getLogger(__name__)
@@ -51,6 +55,19 @@ class TrainResult:
     run: RunDirectory
     history: History
     reports: dict[str, Report]
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What answers: ELMo's classifier, alone or with a TF-IDF part."""
+
+    classifier: TextClassifier
+    tfidf: TfidfPart | None = None
+
+    def probabilities(self, table: LabelledTable, encoded: Encoded) -> NDArray[np.float32]:
+        """Returns the probability of each class, float32 (N, C), for a table and its vectors."""
+        found = self.classifier.probabilities(encoded)
+        return found if self.tfidf is None else self.tfidf.join(found, table.examples.sentences.texts)
 
 
 def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = None) -> TrainResult:
@@ -80,8 +97,8 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
     _describe(run, classifier, tables)
 
     # Training and validation vectors have one shape, also where those of all tokens are kept.
-    trained = (tables.train, tables.valid)
-    longest = max(int(table.examples.sentences.lengths.max(initial=1)) for table in trained)
+    learned_from = (tables.train, tables.valid)
+    longest = max(int(table.examples.sentences.lengths.max(initial=1)) for table in learned_from)
 
     def encode(table: LabelledTable) -> Encoded:
         return classifier.encode(
@@ -108,9 +125,17 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
             ),
         )
     del train_part  # the largest thing in memory
+    trained = _Trained(classifier)
+    if config.classifier.features == "elmo+tfidf":
+        with run.stage("training"):
+            balanced = config.training.class_weight == "balanced"
+            tfidf, run.record["tfidf"] = fit_tfidf(
+                tables, classifier.probabilities(valid_part), balanced=balanced
+            )
+            trained = _Trained(classifier, tfidf)
     run.point_of_no_return()
     write_text(directory.path / "preprocessor.json", tables.preprocessor.to_json())
-    save(classifier, directory.model)
+    save(classifier, directory.model, trained.tfidf)
     write_text(directory.path / "history.csv", history.to_csv())
     run.record |= {
         "best_epoch": history.best_epoch,
@@ -118,11 +143,11 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
         "layer_mix": _layer_mix(classifier.classifier.mix),
     }
 
-    reports = {"valid": _evaluate(classifier, run, "valid", tables.valid, valid_part, tables)}
+    reports = {"valid": _evaluate(trained, run, "valid", tables.valid, valid_part, tables)}
     if tables.test:
         with run.stage("embedding"):
             test_part = encode(tables.test)
-        reports["test"] = _evaluate(classifier, run, "test", tables.test, test_part, tables)
+        reports["test"] = _evaluate(trained, run, "test", tables.test, test_part, tables)
     if history.interrupted:
         run.status = "interrupted"
     card = model_card(config, tables.preprocessor, run.record, reports)
@@ -219,7 +244,7 @@ def _arrays(encoded: Encoded, table: LabelledTable) -> LabelledArrays:
 
 
 def _evaluate(
-    classifier: TextClassifier,
+    trained: _Trained,
     run: NewRun,
     name: str,
     table: LabelledTable,
@@ -229,7 +254,7 @@ def _evaluate(
     """Scores a table and writes report, picture and the table with predictions."""
     labels = tables.preprocessor.label_set
     with run.stage("evaluating"):
-        probabilities = classifier.probabilities(encoded)
+        probabilities = trained.probabilities(table, encoded)
         report = evaluate(probabilities, table.targets, label_names=labels.names, true_labels=table.labels)
         write_report(run.directory, report, metrics_name=name, plot_name=name)
         with TableWriter(run.directory.predictions / f"{name}.csv", TableFormat("csv", ",")) as writer:

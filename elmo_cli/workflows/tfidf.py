@@ -1,0 +1,58 @@
+"""The TF-IDF part of a run: fitted beside ELMo's classifier, and described in a line."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elmo_cli.classifier.tfidf_part import TfidfPart
+from elmo_cli.training.arrays import balanced_class_weights
+from elmo_cli.workflows.training_tables import TrainingTables
+
+logger = logging.getLogger(__name__)
+
+
+def fit_tfidf(
+    tables: TrainingTables, valid_probabilities: NDArray[np.float32], *, balanced: bool
+) -> tuple[TfidfPart, dict[str, Any]]:
+    """Fits the part on the training rows, and on the validation rows what each part counts.
+
+    Args:
+        tables: Those of the run.
+        valid_probabilities: What ELMo's classifier says of the validation rows, float32 (N, C).
+        balanced: Whether rows of rare classes count more.
+
+    Returns:
+        The part, and what the run's record says of it: the number of n-grams, the shares, and the
+        validation accuracy of either part alone and of both.
+    """
+    train, valid = tables.train, tables.valid
+    part = TfidfPart.fit(train.examples.sentences.texts, train.targets, balanced=balanced)
+    known = valid.targets >= 0  # a label that training never saw has no class
+    texts, targets = valid.examples.sentences.texts[known], valid.targets[known]
+    elmo = valid_probabilities[known]
+    num_classes = elmo.shape[1]
+    by_class = balanced_class_weights(train.targets, num_classes) if balanced else np.ones(num_classes)
+    part = part.weighed(elmo, texts, targets, by_class[targets].astype(np.float32))
+    found = (elmo, part.log_probabilities(texts), part.join(elmo, texts))
+    right = [round(float((one.argmax(axis=1) == targets).mean()), 4) for one in found]
+    record = {
+        "ngrams": len(part.tfidf.vocabulary),
+        "strength": part.strength,
+        "shares": {"elmo": round(part.elmo_share, 4), "tfidf": round(part.tfidf_share, 4)},
+        "valid_accuracy": dict(zip(("elmo", "tfidf", "together"), right, strict=True)),
+    }
+    logger.info("%s", describe_tfidf(record))
+    return part, record
+
+
+def describe_tfidf(record: Mapping[str, Any]) -> str:
+    """Says in one line what `fit_tfidf` found."""
+    shares, accuracy = record["shares"], record["valid_accuracy"]
+    return (
+        f"ELMo counts {shares['elmo']:.2f}, TF-IDF of {record['ngrams']:,} n-grams {shares['tfidf']:.2f}; "
+        f"accuracy on valid {accuracy['elmo']:.3f} and {accuracy['tfidf']:.3f} alone, "
+        f"{accuracy['together']:.3f} together"
+    )
