@@ -93,6 +93,18 @@ class LanguageModel(keras.Model):
         logits = ops.cast(logits, "float32") + self.softmax_bias
         return ops.logsumexp(logits, axis=-1) - ops.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
 
+    def num_matrices(self, variable: keras.Variable) -> int:
+        """Tells how many matrices stand side by side in a trainable variable; 0 where its rows are a table.
+
+        An optimizer that takes matrices as wholes asks this: the kernel of an LSTM is four, one per gate.
+        """
+        if variable.path in {self.softmax_kernel.path, self.bilm.character_cnn.character_embedding.path}:
+            return 0
+        cells = (*self.bilm.forward_cells, *self.bilm.backward_cells)
+        if variable.path in {cell.kernel.path for cell in cells}:
+            return 4
+        return int(len(variable.shape) == 2)
+
     # Config
 
     def get_config(self) -> dict[str, Any]:

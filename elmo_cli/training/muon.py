@@ -1,0 +1,101 @@
+"""Muon: steps whose matrices are orthogonal."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from elmo_cli.training.adam import FusedAdam
+
+# The quintic iteration of the reference, which brings singular values near 1 in five steps.
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+_ITERATIONS = 5
+
+
+class Muon(FusedAdam):
+    """Moves matrices by their orthogonalised momentum, and every other variable as Adam does.
+
+    A gradient's few large directions do not drown the many small ones, so a matrix learns more from
+    the same number of tokens; `benchmarks/pretrain.py` measures it against Adam.
+
+    Keras's own Muon takes a matrix as a whole, in float32. The kernel of an LSTM is four matrices side by
+    side, and the products here may be in bfloat16, where that is fast.
+
+    Args:
+        learning_rate: A positive number; of both kinds of steps, for a step of a matrix is scaled to the
+            usual size of Adam's.
+        blocks: From a variable to the number of matrices that stand side by side in it; 0 for Adam.
+        momentum: Share of the momentum that is kept, in [0, 1); Nesterov's variant.
+        dtype: Of the products, ``float32`` or ``bfloat16``.
+        **kwargs: Those of `keras.optimizers.Adam`, for the other variables.
+
+    Reference:
+        Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; the scale is that of Liu et al. 2025,
+        arXiv 2502.16982.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float,
+        blocks: Callable[[keras.Variable], int],
+        *,
+        momentum: float = 0.95,
+        dtype: str = "float32",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.blocks = blocks
+        self.momentum = momentum
+        self.dtype = dtype
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Makes the optimizer's state for variables."""
+        super().build(variables)
+        # `update_step` is given bare TensorFlow variables, which have no path.
+        self.num_blocks = [self.blocks(variable) for variable in variables]
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Moves one variable; called by `apply`.
+
+        Args:
+            gradient: Of the loss by the variable, dense.
+            variable: One of those the optimizer was built with.
+            learning_rate: Scalar.
+        """
+        index = self._get_variable_index(variable)
+        num_blocks = self.num_blocks[index]
+        if not num_blocks:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        momentum = self._momentums[index]
+        self.assign(momentum, self.momentum * momentum + gradient)
+        ahead = gradient + self.momentum * momentum
+        matrices = tf.stack(tf.split(ahead, num_blocks, axis=-1))
+        step = orthogonalise(matrices, self.dtype)
+        # An orthogonal matrix of M x N has a root mean square of 1 / sqrt(max(M, N)); Adam's step about 0.2.
+        scale = 0.2 * max(matrices.shape[-2:]) ** 0.5
+        joined = tf.concat(tf.unstack(step), axis=-1)
+        self.assign_sub(variable, tf.cast(learning_rate * scale, variable.dtype) * joined)
+
+
+def orthogonalise(matrices: tf.Tensor, dtype: str = "float32") -> tf.Tensor:
+    """Brings the singular values of matrices near 1 (0.7 to 1.2) and keeps their singular vectors.
+
+    Args:
+        matrices: float32 (K, M, N).
+        dtype: Of the products.
+
+    Returns:
+        float32 (K, M, N).
+    """
+    a, b, c = _COEFFICIENTS
+    high = matrices.shape[-2] > matrices.shape[-1]
+    x = tf.linalg.matrix_transpose(matrices) if high else matrices
+    norm = tf.sqrt(tf.reduce_sum(x * x, axis=(-2, -1), keepdims=True))
+    x = tf.cast(x / (norm + 1e-7), dtype)
+    for _ in range(_ITERATIONS):
+        square = tf.matmul(x, x, transpose_b=True)
+        x = a * x + tf.matmul(b * square + c * tf.matmul(square, square), x)
+    x = tf.cast(x, tf.float32)
+    return tf.linalg.matrix_transpose(x) if high else x
