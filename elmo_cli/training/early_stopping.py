@@ -102,6 +102,15 @@ class EarlyStopping:
             "training ends" if self.over else f"the learning rate falls to {self.rate:.0%}",
         )
 
+    def finish(self) -> None:
+        """Measures what came after the last measure, and leaves the best values."""
+        if self.state.tokens:
+            value = self.measure()
+            if self.state.best is None or value < self.state.best:
+                self.state = replace(self.state, best=value)
+                _copy(self.variables, self.kept)
+        self.restore()
+
     def restore(self) -> None:
         """Brings the best values back."""
         _copy(self.kept, self.variables)
