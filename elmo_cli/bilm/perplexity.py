@@ -1,5 +1,6 @@
 """How well a language model predicts held-out text."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ class Perplexity:
     backward: float
     unknown_share: float
     tokens: int
+
+    @property
+    def nats(self) -> float:
+        """Mean negative log likelihood per token of both directions."""
+        return (math.log(self.forward) + math.log(self.backward)) / 2
 
     def __str__(self) -> str:
         return (

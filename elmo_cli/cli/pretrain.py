@@ -1,5 +1,7 @@
-"""elmo-pretrain: text files → an ELMo of one's own."""
+"""elmo-pretrain: texts → an ELMo of one's own."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import click
 
 from elmo_cli.cli import console, options
 from elmo_cli.cli.startup import start_tensorflow
-from elmo_cli.config import MAX_SEED
+from elmo_cli.config import MAX_SEED, load_config
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 
@@ -17,6 +19,8 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
     examples=(
         "elmo-pretrain corpus/*.txt.gz -o my-elmo --minutes 120 --held-out heldout.txt",
         "elmo-pretrain corpus/*.txt.gz -o my-elmo --minutes 240 --resume",
+        "elmo-pretrain reviews.csv --text-column review --init bundled -o reviews-elmo --minutes 20",
+        "zcat dump.gz | elmo-pretrain - --tokenizer treebank --size small -o my-elmo",
         "elmo-train train.csv --elmo my-elmo -o runs/mine",
     ),
 )
@@ -27,17 +31,21 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
         "-o", "--output", required=True, metavar="DIR", type=options.PATH, help_text="Directory to make."
     ),
     options.option(
-        "--held-out", metavar="FILE", type=options.PATH, help_text="Text to measure perplexity on."
+        "--init",
+        metavar="HANDLE",
+        help_text="Go on with the weights of this ELMo: bundled, a directory, or OPTIONS.json,WEIGHTS.hdf5.",
     ),
     options.option(
-        "--size", metavar="NAME", default="mini", help_text="tiny, mini, small, or an options.json."
+        "--size",
+        metavar="NAME",
+        help_text="tiny, mini, small, medium, original, or an options.json.  "
+        "[default: mini, or as --init is]",
     ),
     options.option(
-        "--vocabulary-size",
-        metavar="N",
-        type=click.IntRange(10),
-        default=30_000,
-        help_text="Words that are predicted.",
+        "--held-out",
+        metavar="FILE",
+        type=options.PATH,
+        help_text="Text to measure perplexity on; else a small share of CORPUS is held out.",
     ),
     options.option(
         "--licence", metavar="TEXT", help_text="What the model card says about the texts' licences."
@@ -48,6 +56,38 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
         type=click.IntRange(0, MAX_SEED),
         default=13,
         help_text="Seed of every random choice.",
+    ),
+)
+@options.section(
+    "Text",
+    *options.READING,
+    options.setting("--format", "data.format", "Format of tables; else told from them.", metavar="KIND"),
+    options.option(
+        "--tokenizer",
+        type=click.Choice(["treebank", "whitespace"]),
+        help_text="How texts are split into tokens.  [default: whitespace; treebank for tables]",
+    ),
+)
+@options.section(
+    "Words that are predicted",
+    options.option(
+        "--vocabulary",
+        metavar="FILE",
+        type=options.PATH,
+        help_text="A list of words, one a line, such as a vocab.txt; else the most frequent ones are taken.",
+    ),
+    options.option(
+        "--vocabulary-size",
+        metavar="N",
+        type=click.IntRange(4),
+        default=30_000,
+        help_text="How many words, <S>, </S> and <UNK> included.",
+    ),
+    options.option(
+        "--cased/--lower-cased",
+        default=None,
+        help_text="Whether The and the are two words to predict; what is read keeps its case.  "
+        "[default: lower-cased, or as the list is]",
     ),
 )
 @options.section(
@@ -76,7 +116,10 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
         "--batch-tokens", metavar="N", type=click.IntRange(1), default=2560, help_text="Tokens per batch."
     ),
     options.option(
-        "--learning-rate", metavar="X", type=_POSITIVE, default=4e-3, help_text="Adam's highest step size."
+        "--learning-rate",
+        metavar="X",
+        type=_POSITIVE,
+        help_text="Adam's highest step size.  [default: 0.004; 0.001 with --init]",
     ),
     options.option(
         "--precision",
@@ -94,19 +137,31 @@ def main(
     resume: bool,
     quiet: bool,
     verbose: bool,
-    **settings: Any,
+    **flags: Any,
 ) -> None:
-    """Train a small ELMo on CORPUS: text files, plain or .gz, one tokenised sentence a line.
+    """Train an ELMo on CORPUS: text files, plain or .gz; tables with a column of texts; - for standard input.
 
-    Writes options.json and weights.hdf5, which elmo-train --elmo DIR reads, with vocab.txt and
-    MODEL_CARD.md. A checkpoint is written every few minutes, and when you interrupt with Ctrl-C;
-    --resume goes on from it, with the same text and settings.
+    A text file has one sentence a line, tokenised: tokens separated by blanks, punctuation and clitics
+    apart, as in "It is n't over , she said ." For other text give --tokenizer treebank. Tables (CSV, TSV,
+    JSONL, Parquet) have a text per row, which is tokenised as elmo-train does it.
+
+    Writes options.json and weights.hdf5, which elmo-train --elmo DIR reads, with vocab.txt, softmax.npz and
+    MODEL_CARD.md. A checkpoint is written every few minutes, and when you interrupt with Ctrl-C; --resume
+    goes on from it, with the same text and settings.
+
+    With --init the ELMo is adapted to the text: a softmax is learned for it first, then everything, until
+    held-out perplexity rises. The best weights are kept; perplexity is said before and after.
     """
     console.start_messages(quiet=quiet, verbose=verbose)
     if minutes is None and max_tokens is None:
         minutes = 60.0
+    settings = {name: value for name, value in flags.items() if "__" not in name}
+    of_tables = {name: value for name, value in flags.items() if "__" in name}
+    data = load_config(None, options.given(of_tables)).data
     start_tensorflow(verbose=verbose)
     from elmo_cli.workflows.pretrain import PretrainConfig, pretrain
 
-    config = PretrainConfig(corpus=corpus, output=output, minutes=minutes, max_tokens=max_tokens, **settings)
-    pretrain(config, resume=resume)
+    config = PretrainConfig(
+        corpus=corpus, output=output, data=data, minutes=minutes, max_tokens=max_tokens, **settings
+    )
+    pretrain(config, resume=resume, command=shlex.join(["elmo-pretrain", *sys.argv[1:]]))

@@ -1,250 +1,205 @@
-"""Text files → a small ELMo: options.json, weights.hdf5, vocab.txt, MODEL_CARD.md."""
+"""Texts → a small ELMo: options.json, weights.hdf5, vocab.txt, softmax.npz, MODEL_CARD.md."""
 
-import itertools
+import dataclasses
 import logging
-from pathlib import Path
-from typing import Any
-
-import keras
-import tensorflow as tf
+from collections.abc import Sequence
 
 from elmo_cli import files
-from elmo_cli.bilm.batches import CorpusBatches, Place, Speller, language_model_batch
-from elmo_cli.bilm.corpus import Vocabulary, count_words, read_sentences
-from elmo_cli.bilm.language_model import LanguageModel
-from elmo_cli.bilm.negatives import NegativeSampler
-from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions
-from elmo_cli.bilm.perplexity import Perplexity, measure_perplexity
-from elmo_cli.bilm.sizes import options_of_size
-from elmo_cli.bilm.weights import write_weights
-from elmo_cli.errors import ConfigError, DataError, RunError
-from elmo_cli.training.stream import Budget, Progress, Schedule, fit_stream, load_checkpoint, make_step
+from elmo_cli.bilm.perplexity import Perplexity
+from elmo_cli.elmo.precision import choose_precision
+from elmo_cli.errors import ConfigError
+from elmo_cli.training.stream import Progress, load_checkpoint
 from elmo_cli.workflows.pretrain_card import model_card
-from elmo_cli.workflows.pretrain_checkpoint import Checkpoint, identity_of
+from elmo_cli.workflows.pretrain_checkpoint import Checkpoint, Identity, identity_of
 from elmo_cli.workflows.pretrain_config import PretrainConfig
+from elmo_cli.workflows.pretrain_corpus import PretrainCorpus
+from elmo_cli.workflows.pretrain_init import InitialElmo, options_of
+from elmo_cli.workflows.pretrain_log import LogEntry, PretrainResult
+from elmo_cli.workflows.pretrain_model import PretrainModel
 from elmo_cli.workflows.pretrain_output import alone_in, check_output, checkpoint_directory
+from elmo_cli.workflows.pretrain_phase import Phase, plans_of, total
+from elmo_cli.workflows.pretrain_text import TextFile, open_texts
 
-__all__ = ["PretrainConfig", "pretrain"]
+__all__ = ["PretrainConfig", "PretrainResult", "pretrain"]
 
 logger = logging.getLogger(__name__)
 
-# Share of the budget after which batches are doubled: small ones learn faster at first.
-_DOUBLE_FROM = 1 / 3
+_AS_GIVEN, _AT_THE_END = "as given", "at the end"
 
 
-def pretrain(config: PretrainConfig, *, resume: bool = False) -> Perplexity:
+def pretrain(config: PretrainConfig, *, resume: bool = False, command: str = "") -> PretrainResult:
     """Trains a biLM on text and writes it where `--elmo DIR` finds it.
 
     Args:
         config: What to train on, how large and how long.
         resume: Go on from the last checkpoint in `config.output`.
+        command: The command line, for the model card.
 
     Returns:
-        The perplexity on the held-out text at the end.
+        The perplexity on the held-out text, and how far it came.
 
     Raises:
         ConfigError: For an unknown size, or no budget; if the loss is not a number any more.
-        DataError: If a corpus file cannot be read or the corpus is empty.
+        DataError: If a text cannot be read or the corpus is empty.
+        SourceError: If the ELMo to begin with is not available.
         RunError: If the output exists already or cannot be written, another process trains there, there
             is nothing to resume, or what is to be resumed began with another text or other settings.
         KeyboardInterrupt: If the user interrupts; a checkpoint is saved first.
     """
-    options = options_of_size(config.size)
+    initial = InitialElmo.find(config.init) if config.init is not None else None
+    options = options_of(config, initial)
     if config.minutes is None and config.max_tokens is None:
         raise ConfigError("Say how long to train: --minutes or --tokens.")
     check_output(config.output, resume=resume)
-    if resume:
-        with alone_in(config.output):
-            return _Pretraining(config, options, resume=True).complete()
-    run = _Pretraining(config, options)  # all that can be wrong with the text is found here
     with alone_in(config.output):
-        check_output(config.output, resume=False)  # another process may have trained meanwhile
-        run.begin()
-        return run.complete()
+        check_output(config.output, resume=resume)  # another process may have trained meanwhile
+        return _Pretraining(config, options, initial, command, resume=resume).complete()
 
 
 class _Pretraining:
-    """One run: the model, its text, and its directory.
+    """One run: a model, the phases of its training, and its directory.
 
     Args:
         config: What to train on, how large and how long.
         options: The shape of the network.
+        initial: The ELMo to begin with, or None.
+        command: The command line.
         resume: Whether to begin where the checkpoint stands.
     """
 
-    def __init__(self, config: PretrainConfig, options: BiLMOptions, *, resume: bool = False) -> None:
+    def __init__(
+        self,
+        config: PretrainConfig,
+        options: BiLMOptions,
+        initial: InitialElmo | None,
+        command: str,
+        *,
+        resume: bool,
+    ) -> None:
         self.config = config
-        self.state_path = checkpoint_directory(config.output) / "state.npz"
-        self.vocabulary_path = checkpoint_directory(config.output) / "vocab.txt"
-        self.policy = "mixed_bfloat16" if _use_bfloat16(config.precision) else "float32"
-        self.held_out = _held_out(config)
+        self.initial = initial
+        self.resume = resume
+        directory = checkpoint_directory(config.output)
+        self.state_path = directory / "state.npz"
+        precision = choose_precision(config.precision)
+        self.policy = "mixed_bfloat16" if precision == "bfloat16" else precision
         if resume:
-            self.identity = identity_of(config, options, self.policy)
-            saved = Checkpoint.read(self.state_path, self.identity)
-            self.vocabulary = _read_vocabulary(self.vocabulary_path)
-            self.file_tokens = saved.file_tokens
-        else:
-            logger.info("Counting the words of %d files.", len(config.corpus))
-            counts, self.file_tokens = count_words(config.corpus)
-            self.vocabulary = Vocabulary.build(counts, config.vocabulary_size)
-            self.identity = identity_of(config, options, self.policy)
-        self.start, place = (saved.progress, saved.place) if resume else (Progress(), Place())
-        keras.utils.set_random_seed(config.seed)
-        self.model = LanguageModel(BiLM(options, dtype=self.policy), len(self.vocabulary), dtype="float32")
-        self.model.build()
-        self.optimizer = keras.optimizers.Adam(config.learning_rate, beta_2=0.99, global_clipnorm=1.0)
-        self.step = make_step(self.model, self.optimizer, _signature(sampled=True))
-        self.losses = tf.function(self.model, input_signature=[_signature(sampled=False)])
-        self.variables = [*self.model.variables, *self.optimizer.variables]
-        self.speller = Speller(options.char_cnn.max_characters_per_token, options.char_cnn.max_filter_width)
-        self.negatives = NegativeSampler(len(self.vocabulary), config.num_negatives, config.seed)
-        self.budget = Budget(config.minutes * 60 if config.minutes is not None else None, config.max_tokens)
-        self.batches = self._batches(place)
-        num_parameters, num_below = self.model.count_params(), self.model.bilm.count_params()
-        logger.info(
-            "biLM of %.2f M parameters, matrix products in %s; %d predicted words (%.2f M parameters, not "
-            "part of the ELMo).",
-            num_below / 1e6,
-            self.policy.removeprefix("mixed_"),
-            len(self.vocabulary),
-            (num_parameters - num_below) / 1e6,
-        )
-        if resume:
-            load_checkpoint(self.state_path, self.variables)
-            logger.info(
-                "Going on after %.1f min, %.2f M tokens.", self.start.seconds / 60, self.start.tokens / 1e6
+            # A text that changed is said before anything is made of it.
+            texts = tuple(open_texts(config.corpus, config, directory, "text", resume=True))
+            self.saved = Checkpoint.read(self.state_path)
+            self.saved.check_identity(self.state_path, self._identity(options, texts))
+            corpus = PretrainCorpus.again(
+                config,
+                directory,
+                texts,
+                file_tokens=self.saved.file_tokens,
+                held_out=self.saved.held_out,
+                cased=self.saved.cased,
             )
+            self.model = PretrainModel(config, options, corpus, self.policy)
+        else:
+            cased = initial is not None and initial.cased
+            corpus, counts = PretrainCorpus.begin(config, directory, cased=cased)
+            self.saved = Checkpoint.at_start(self._identity(options, corpus.texts), corpus)
+            self.model = PretrainModel(config, options, corpus, self.policy)
+            if initial:
+                initial.begin(self.model, counts)
+        self.commands = (*self.saved.commands, command) if command else self.saved.commands
+        self.earlier = self.saved.earlier
+        self.log = list(self.saved.log)
 
-    def begin(self) -> None:
-        """Writes what never changes."""
-        files.write_text(self.vocabulary_path, self.vocabulary.to_text())
-
-    def complete(self) -> Perplexity:
+    def complete(self) -> PretrainResult:
         """Trains, measures and writes; the whole run."""
         try:
-            progress = self.train()
-            result = self.perplexity()
+            self.train()
+            perplexity = self.model.perplexity()
         except KeyboardInterrupt:
             if self.state_path.is_file():
                 logger.warning(
                     "Interrupted. A checkpoint stands in %s; go on with --resume.", self.state_path
                 )
             raise
-        self.finish(progress, result)
-        logger.info("Done: %s. Use it with: elmo-train --elmo %s", result, self.config.output)
+        result = self.finish(perplexity)
+        logger.info("Done: %s. Use it with: elmo-train --elmo %s", result.perplexity, self.config.output)
         return result
 
-    def train(self) -> Progress:
-        """Spends the budget and returns how far it came."""
-        return fit_stream(
-            self.step,
-            self.optimizer,
-            self.next_batch,
-            budget=self.budget,
-            schedule=Schedule(self.config.learning_rate),
-            start=self.start,
-            pause=self.pause,
-            pause_every_s=self.config.checkpoint_minutes * 60,
+    def train(self) -> None:
+        """Goes through the phases that are left."""
+        plans = plans_of(self.config, adapts=self.initial is not None)
+        for number in range(self.saved.phase, len(plans)):
+            if number and not self.before:
+                self.note(_AS_GIVEN, self.model.perplexity(), self.earlier)
+            goes_on = self.resume and number == self.saved.phase
+            saved = self.saved if goes_on else None
+            phase = Phase(plans[number], number, self.model, earlier=self.earlier, saved=saved)
+            if saved:
+                load_checkpoint(self.state_path, phase.variables)
+                so_far = total(self.earlier, saved.progress)
+                logger.info(
+                    "Going on after %.1f min, %.2f M tokens.", so_far.seconds / 60, so_far.tokens / 1e6
+                )
+            self.earlier = total(self.earlier, phase.train(self.pause))
+
+    def pause(self, phase: Phase, progress: Progress) -> None:
+        """Saves a checkpoint, and the ELMo as it is; measures."""
+        checkpoint = dataclasses.replace(
+            self.saved,
+            progress=progress,
+            place=phase.batches.place,
+            phase=phase.number,
+            earlier=self.earlier,
+            stopping=phase.stopping.state if phase.stopping else None,
+            log=tuple(self.log),
+            commands=self.commands,
         )
-
-    def next_batch(self, progress: Progress) -> tuple[int, dict[str, Any]]:
-        """Returns the number of tokens in the next batch and the batch."""
-        sentences = self.batches.next(double=self.budget.spent(progress) >= _DOUBLE_FROM)
-        batch = language_model_batch(sentences, self.vocabulary, self.speller)
-        negatives, log_expected = self.negatives.draw(progress.steps)
-        batch |= {"negatives": negatives, "log_expected": log_expected}
-        return len(sentences) * (len(sentences[0]) + 1), batch
-
-    def pause(self, progress: Progress) -> None:
-        """Saves a checkpoint and the ELMo as it is, and measures."""
-        checkpoint = Checkpoint(self.identity, progress, self.batches.place, self.file_tokens)
-        checkpoint.save(self.state_path, self.variables)
-        self.write_elmo()
+        checkpoint.save(self.state_path, phase.variables)
+        if not phase.stopping:  # what stops early has its best weights at the end
+            self.model.write_elmo(self.config.output)
+        perplexity = self.model.perplexity(self.config.held_out_tokens)
+        so_far = total(self.earlier, progress)
+        self.note(phase.plan.name, perplexity, so_far)
         logger.info(
-            "Checkpoint after %.1f min: %s.",
-            progress.seconds / 60,
-            self.perplexity(self.config.held_out_tokens),
+            "Checkpoint after %.1f min: %s; about %.0f min left.",
+            so_far.seconds / 60,
+            perplexity,
+            phase.seconds_left(progress) / 60,
         )
 
-    def perplexity(self, max_tokens: int | None = None) -> Perplexity:
-        """Measures on the held-out text, or on about so many tokens of it."""
-        return measure_perplexity(
-            self.losses,
-            self.held_out,
-            self.vocabulary,
-            self.speller,
-            batch_tokens=self.config.batch_tokens,
-            max_tokens=max_tokens,
-        )
+    def note(self, point: str, perplexity: Perplexity, so_far: Progress) -> None:
+        """Remembers what was measured, for the model card."""
+        self.log.append(LogEntry(point, so_far.seconds, so_far.tokens, perplexity))
 
-    def write_elmo(self) -> None:
-        """Writes what `--elmo` reads."""
-        files.write_text(self.config.output / "options.json", self.model.bilm.options.to_json())
-        with files.atomic_path(self.config.output / "weights.hdf5") as path:
-            write_weights(self.model.bilm, path, dtype="float16")
+    @property
+    def before(self) -> Perplexity | None:
+        """What was measured with the weights that were given."""
+        return next((entry.perplexity for entry in self.log if entry.point == _AS_GIVEN), None)
 
-    def finish(self, progress: Progress, result: Perplexity) -> None:
-        """Writes what describes the ELMo."""
-        self.write_elmo()
-        files.write_text(self.config.output / "vocab.txt", self.vocabulary.to_text())
+    def finish(self, perplexity: Perplexity) -> PretrainResult:
+        """Writes the ELMo and what describes it."""
+        before, output = self.before, self.config.output
+        if before and self.initial:
+            logger.info("Before: %s. After: %s.", before, perplexity)
+            if perplexity.nats >= before.nats:
+                logger.warning("Nothing better was found; what is written are the weights that were given.")
+                self.initial.read_network(self.model)
+                perplexity = before
+        self.note(_AT_THE_END, perplexity, self.earlier)
+        self.model.write_elmo(output)
+        self.model.write_softmax(output)
+        result = PretrainResult(perplexity, before, self.earlier)
         card = model_card(
-            self.config,
             self.model,
             policy=self.policy,
-            progress=progress,
             result=result,
-            file_tokens=self.file_tokens,
-            num_bytes=(self.config.output / "weights.hdf5").stat().st_size,
+            log=self.log,
+            commands=self.commands,
+            began_with=self.initial.source if self.initial else None,
+            num_bytes=(output / "weights.hdf5").stat().st_size,
         )
-        files.write_text(self.config.output / "MODEL_CARD.md", card)
+        files.write_text(output / "MODEL_CARD.md", card)
+        return result
 
-    def _batches(self, place: Place) -> CorpusBatches:
-        config = self.config
-        return CorpusBatches(
-            config.corpus,
-            batch_tokens=config.batch_tokens,
-            max_tokens=config.max_sentence_tokens,
-            lower_share=config.lower_share,
-            seed=config.seed,
-            num_batches=self.start.steps,
-            place=place,
-        )
-
-
-def _read_vocabulary(path: Path) -> Vocabulary:
-    try:
-        return Vocabulary.from_text(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{path}: cannot be read ({error}). Start anew with another -o.") from error
-
-
-def _held_out(config: PretrainConfig) -> list[list[str]]:
-    path = config.held_out or config.corpus[0]
-    if config.held_out is None:
-        logger.warning("No --held-out text: perplexity is measured on sentences that training sees too.")
-    sentences = (tokens[: config.max_sentence_tokens] for tokens in read_sentences(path))
-    held_out = list(sentences if config.held_out else itertools.islice(sentences, 0, 200_000, 100))
-    if not held_out:
-        raise DataError(f"{path} holds no token to measure perplexity on.")
-    return held_out
-
-
-def _signature(*, sampled: bool) -> dict[str, tf.TensorSpec]:
-    signature = {
-        name: tf.TensorSpec([None, None], tf.int32) for name in ("character_ids", "index", "targets")
-    }
-    if sampled:
-        signature["negatives"] = tf.TensorSpec([None], tf.int32)
-        signature["log_expected"] = tf.TensorSpec([None], tf.float32)
-    return signature
-
-
-def _use_bfloat16(precision: str) -> bool:
-    if precision != "auto":
-        return precision == "bfloat16"
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return "amx_bf16" in flags or "avx512_bf16" in flags
+    def _identity(self, options: BiLMOptions, texts: Sequence[TextFile]) -> Identity:
+        fingerprint = self.initial.source.fingerprint if self.initial else None
+        return identity_of(self.config, options, self.policy, texts, fingerprint)

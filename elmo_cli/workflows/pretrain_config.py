@@ -6,6 +6,8 @@ from typing import Literal
 
 from elmo_cli.config import DataConfig
 
+LEARNING_RATE, GENTLE_LEARNING_RATE = 4e-3, 1e-3
+
 
 @dataclass(frozen=True)
 class PretrainConfig:
@@ -20,7 +22,9 @@ class PretrainConfig:
         data: How tables are read: their text column and the like.
         tokenizer: How texts are split into tokens. When absent, plain text is split at white space, and
             texts of tables are split in the manner of the Penn Treebank, as `elmo-train` does.
-        size: Name of a shape in `bilm.sizes.SIZES`, or path of an options.json.
+        init: Handle of a native ELMo to go on with, or None to begin with random weights.
+        size: Name of a shape in `bilm.sizes.SIZES`, or path of an options.json. When absent, that of the
+            ELMo to go on with, or ``mini``.
         minutes: Most training time, or None.
         max_tokens: Most tokens to train on, or None.
         vocabulary: A list of the words that are predicted, one a line; else the most frequent ones are.
@@ -32,7 +36,7 @@ class PretrainConfig:
         max_sentence_tokens: Longer sentences are cut into pieces.
         lower_share: Share of the sentences that are lower-cased, since many users' texts are.
         num_negatives: Distinct words per batch against which the true ones are scored.
-        learning_rate: Adam's highest step size.
+        learning_rate: Adam's highest step size; when absent, see `highest_rate`.
         precision: ``bfloat16`` for the matrix products where the processor does them fast.
         checkpoint_minutes: Minutes between two checkpoints.
         held_out_tokens: Tokens of the held-out text measured at each checkpoint; all at the end.
@@ -45,7 +49,8 @@ class PretrainConfig:
     held_out: Path | None = None
     data: DataConfig = field(default_factory=DataConfig)
     tokenizer: Literal["treebank", "whitespace"] | None = None
-    size: str = "mini"
+    init: str | None = None
+    size: str | None = None
     minutes: float | None = 60.0
     max_tokens: int | None = None
     vocabulary: Path | None = None
@@ -55,9 +60,16 @@ class PretrainConfig:
     max_sentence_tokens: int = 64
     lower_share: float = 0.2
     num_negatives: int = 2048
-    learning_rate: float = 4e-3
+    learning_rate: float | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpoint_minutes: float = 10.0
     held_out_tokens: int = 20_000
     seed: int = 13
     licence: str | None = None
+
+    @property
+    def highest_rate(self) -> float:
+        """Adam's highest step size: by default gentle where weights are gone on with."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return LEARNING_RATE if self.init is None else GENTLE_LEARNING_RATE

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def alone_in(output: Path) -> Iterator[None]:
     Raises:
         RunError: When another process trains there, or the directory cannot be written.
     """
+    existed = output.exists()
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(files.lock(checkpoint_directory(output) / "lock", timeout_s=0))
@@ -50,7 +52,12 @@ def alone_in(output: Path) -> Iterator[None]:
             raise RunError(
                 f"{output}: another process trains there. Wait for its end, or choose another -o."
             ) from error
-        yield
+        try:
+            yield
+        except BaseException:
+            if _only_begun(output):  # a mistake in the text leaves nothing behind
+                shutil.rmtree(output if not existed else checkpoint_directory(output), ignore_errors=True)
+            raise
 
 
 def _only_begun(output: Path) -> bool:
@@ -59,7 +66,8 @@ def _only_begun(output: Path) -> bool:
         return False
     checkpoint = checkpoint_directory(output)
     return not checkpoint.exists() or all(
-        path.name in ("lock", "vocab.txt") or path.name.startswith(".tmp-") for path in checkpoint.iterdir()
+        path.name in ("lock", "vocab.txt") or path.name.startswith((".tmp-", "text-", "held-out-"))
+        for path in checkpoint.iterdir()
     )
 
 

@@ -71,7 +71,7 @@ def open_texts(
         raise ConfigError("Standard input (-) is given twice, but it can be read only once.")
     texts = []
     for i, path in enumerate(paths):
-        reading, once = _as_table(path, config.data), _read_once(path)
+        reading, once = _as_table(path, config.data), read_once(path)
         if not once and reading is None and config.tokenizer in (None, "whitespace"):
             texts.append(TextFile(path.name, path, path))
             continue
@@ -103,8 +103,8 @@ def _expand(given: Iterable[Path]) -> list[Path]:
     return paths
 
 
-def _read_once(path: Path) -> bool:
-    """Whether it is standard input or another pipe, which gives its text a single time."""
+def read_once(path: Path) -> bool:
+    """Returns whether it is standard input or another pipe, which gives its text a single time."""
     return path == STANDARD_INPUT or (path.exists() and not path.is_file())
 
 

@@ -8,6 +8,7 @@ import pytest
 from tiny_run import KITCHEN, SKY, invoke
 
 from elmo_cli.cli.pretrain import main
+from elmo_cli.config import DataConfig
 from elmo_cli.workflows import pretrain as workflow
 from elmo_cli.workflows.pretrain import PretrainConfig
 
@@ -22,12 +23,12 @@ def corpus(tmp_path: Path) -> Path:
 def test_options_are_those_of_the_workflow_with_its_defaults() -> None:
     fields = {field.name: field.default for field in dataclasses.fields(PretrainConfig)}
     ours = {parameter.name: parameter for parameter in main.params}
-    assert set(ours) - {"resume", "quiet", "verbose", "version"} <= set(fields)
+    of_tables = {name for name in ours if name.startswith("data__")}
+    assert set(ours) - {"resume", "quiet", "verbose", "version"} - of_tables <= set(fields)
+    assert {name.removeprefix("data__") for name in of_tables} <= set(DataConfig.__dataclass_fields__)
     for name in (
-        "size",
         "vocabulary_size",
         "batch_tokens",
-        "learning_rate",
         "precision",
         "checkpoint_minutes",
     ):
@@ -37,7 +38,9 @@ def test_options_are_those_of_the_workflow_with_its_defaults() -> None:
 
 def test_what_is_given_arrives(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(workflow, "pretrain", lambda config, *, resume: seen.append((config, resume)))
+    monkeypatch.setattr(
+        workflow, "pretrain", lambda config, *, resume, command: seen.append((config, resume))
+    )
     paths = {"corpus": (corpus, corpus), "output": tmp_path / "out"}
     invoke("pretrain", corpus, corpus, "-o", tmp_path / "out")
     invoke(
@@ -54,9 +57,22 @@ def test_what_is_given_arrives(corpus: Path, tmp_path: Path, monkeypatch: pytest
         "--licence",
         "CC0",
     )
+    given = "--text-column review --no-header --tokenizer whitespace --cased --init bundled"
+    invoke("pretrain", corpus, corpus, "-o", tmp_path / "out", *given.split(), "--vocabulary", "words.txt")
     assert seen == [
         (PretrainConfig(**paths), False),
         (PretrainConfig(**paths, minutes=None, max_tokens=300, seed=5, licence="CC0"), True),
+        (
+            PretrainConfig(
+                **paths,
+                data=DataConfig(text_column="review", header=False),
+                tokenizer="whitespace",
+                cased=True,
+                vocabulary=Path("words.txt"),
+                init="bundled",
+            ),
+            False,
+        ),
     ]
 
 
@@ -83,6 +99,12 @@ def test_what_it_trains_serves_elmo_train(tiny: Path, tmp_path: Path, corpus: Pa
         (["corpus.txt"], 2, "Missing option '-o'"),
         (["nowhere.txt", "-o", "out"], 3, "nowhere.txt"),
         (["corpus.txt", "-o", "out", "--size", "huge"], 2, "huge"),
+        ([".", "-o", "out"], 3, "Name the files in it"),
+        (["*.gz", "-o", "out"], 3, "no file matches"),
+        (["corpus.txt", "-o", "out", "--vocabulary", "nowhere.txt"], 3, "nowhere.txt: cannot be read"),
+        (["corpus.txt", "-o", "out", "--init", "nowhere"], 4, "no such file or directory"),
+        (["corpus.txt", "-o", "out", "--init", "bundled", "--size", "tiny"], 2, "Leave out --size"),
+        (["corpus.txt", "-o", "out", "--delimiter", "ab"], 2, "one character"),
         (["corpus.txt", "-o", "out", "--minutes", "0"], 2, "x>0"),
         (["corpus.txt", "-o", "out", "--learning-rate", "-1"], 2, "x>0"),
         (["corpus.txt", "-o", "out", "--resume"], 2, "no checkpoint to go on from"),

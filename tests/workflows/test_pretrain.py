@@ -7,20 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
 from elmo_cli.bilm.characters import sentence_characters
+from elmo_cli.bilm.held_out import HeldOut
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.bilm.sizes import SIZES
 from elmo_cli.bilm.weights import read_weights
+from elmo_cli.config import DataConfig
 from elmo_cli.errors import ConfigError, DataError, RunError, SourceError
 from elmo_cli.files import lock
 from elmo_cli.training.stream import read_facts, save_checkpoint
-from elmo_cli.workflows import pretrain as workflow
-from elmo_cli.workflows import pretrain_checkpoint
+from elmo_cli.workflows import pretrain_checkpoint, pretrain_corpus
 from elmo_cli.workflows.pretrain import PretrainConfig, pretrain
+from elmo_cli.workflows.pretrain_model import PretrainModel
+from elmo_cli.workflows.pretrain_phase import Phase
+from elmo_cli.workflows.pretrain_text import TextFile
 
 
 def sentences(seed: int, number: int) -> str:
@@ -66,15 +71,16 @@ def config_for(texts: Path, output: Path, **changes) -> PretrainConfig:
 @pytest.fixture(scope="module")
 def trained(texts: Path, tmp_path_factory: pytest.TempPathFactory):
     output = tmp_path_factory.mktemp("runs") / "elmo"
-    return output, pretrain(config_for(texts, output))
+    return output, pretrain(config_for(texts, output), command="elmo-pretrain the command")
 
 
 def test_the_model_learns(trained) -> None:
     _, result = trained
     # The corpus knows about 30 words; one that has learnt nothing has a perplexity of about that.
-    assert result.forward < 6
-    assert result.backward < 6
-    assert result.unknown_share == 0
+    assert result.perplexity.forward < 6
+    assert result.perplexity.backward < 6
+    assert result.perplexity.unknown_share == 0
+    assert result.before is None
 
 
 def test_what_is_written_is_an_elmo(trained) -> None:
@@ -103,8 +109,12 @@ def test_the_card_says_what_it_is(trained, texts: Path) -> None:
         f"- train.txt: {num_tokens:,} tokens",
         f"{num_bytes:,} bytes (",
         "held_out.txt",
-        f"{result.forward:.1f} forward, {result.backward:.1f} backward",
+        f"{result.perplexity.forward:.1f} forward, {result.perplexity.backward:.1f} backward",
         "float32, 13",
+        "    elmo-pretrain the command",
+        "- max_tokens: 12000",
+        "lower-cased",
+        "| at the end |",
     ):
         assert part in card
 
@@ -120,14 +130,14 @@ def test_an_interrupted_run_goes_on_with_the_next_batch_and_ends_the_same(
 ) -> None:
     output = tmp_path / "elmo"
     config = config_for(texts, output)
-    next_batch = workflow._Pretraining.next_batch
+    next_batch = Phase.next_batch
 
     def interrupted(self, progress):
         if progress.steps == 15:
             raise KeyboardInterrupt
         return next_batch(self, progress)
 
-    monkeypatch.setattr(workflow._Pretraining, "next_batch", interrupted)
+    monkeypatch.setattr(Phase, "next_batch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         pretrain(config)
     monkeypatch.undo()
@@ -150,7 +160,7 @@ def test_a_finished_run_can_be_given_more_time(trained, texts: Path) -> None:
     state = read_facts(output / "checkpoint" / "state.npz")
     assert 15_000 <= state["progress"]["tokens"] < 15_800
     assert state["place"]["passes"] >= 2
-    assert result.forward < before.forward * 1.2
+    assert result.perplexity.forward < before.perplexity.forward * 1.2
 
 
 def test_a_checkpoint_is_one_file_that_is_moved_in_one_step(trained) -> None:
@@ -188,7 +198,10 @@ def test_a_text_with_other_content_does_not_go_on(trained, texts: Path, tmp_path
 def test_large_texts_are_known_by_name_and_size(trained, texts: Path, monkeypatch) -> None:
     monkeypatch.setattr(pretrain_checkpoint, "_MOST_BYTES_HASHED", 100)
     size = (texts / "train.txt").stat().st_size
-    identity = pretrain_checkpoint.identity_of(config_for(texts, trained[0]), SIZES["tiny"], "float32")
+    path = texts / "train.txt"
+    identity = pretrain_checkpoint.identity_of(
+        config_for(texts, trained[0]), SIZES["tiny"], "float32", [TextFile("train", path, path)], None
+    )
     assert identity["text file 1"] == f"train.txt, {size} bytes"
 
 
@@ -255,7 +268,7 @@ def test_an_output_that_cannot_be_made_is_said_before_the_text_is_read(
     texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(workflow, "count_words", None)  # calling it would fail
+    monkeypatch.setattr(pretrain_corpus, "count_words", None)  # calling it would fail
     with pytest.raises(RunError, match="elmo cannot be used: Not a directory"):
         pretrain(config_for(texts, tmp_path / "file" / "elmo"))
     monkeypatch.setattr(os, "access", lambda path, mode: False)
@@ -292,14 +305,68 @@ def test_a_budget_and_a_known_size_are_needed(texts: Path, tmp_path: Path) -> No
         pretrain(replace(config, size=str(tmp_path / "options.json")))
 
 
-def test_without_held_out_text_it_is_said_what_is_measured(
-    texts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_without_held_out_text_a_part_is_held_out(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = config_for(texts, tmp_path / "elmo", held_out=None, max_tokens=400, precision="bfloat16")
-    config = replace(config, licence="My own small talk, CC0.")
-    pretrain(config)
-    assert "No --held-out text" in caplog.text
+    trained_on: list[list[str]] = []
+    training_batch = PretrainModel.training_batch
+
+    def seen(self, sentences, step):
+        trained_on.extend(sentences)
+        return training_batch(self, sentences, step)
+
+    monkeypatch.setattr(PretrainModel, "training_batch", seen)
+    config = config_for(texts, tmp_path / "elmo", held_out=None, lower_share=0.0, precision="bfloat16")
+    config = replace(config, max_tokens=9000, licence="My own small talk, CC0.")
+    result = pretrain(config)
+    held_out = HeldOut(**read_facts(tmp_path / "elmo" / "checkpoint" / "state.npz")["held_out"])
+    measured = held_out.sentences([texts / "train.txt"])
+    assert result.perplexity.tokens == sum(len(tokens) + 1 for tokens in measured) > 50
+    assert len(trained_on) > 400
+    assert not any(held_out.holds(tokens) for tokens in trained_on)
     card = (tmp_path / "elmo" / "MODEL_CARD.md").read_text()
-    assert "sentences of the training text" in card
+    assert "sentences of the corpus, held out from training" in card
     assert "mixed_bfloat16" in card
     assert card.endswith("tokens\n\nMy own small talk, CC0.\n")
+    # What is held out is known to the process that goes on.
+    monkeypatch.undo()
+    again = pretrain(replace(config, max_tokens=9200), resume=True)
+    assert again.perplexity.tokens == result.perplexity.tokens
+
+
+def test_a_table_is_trained_on_and_gone_on_with(texts: Path, tmp_path: Path) -> None:
+    lines = (texts / "train.txt").read_text().splitlines()[:120]
+    table = tmp_path / "talk.csv"
+    pd.DataFrame({"id": range(120), "what": lines}).to_csv(table, index=False)
+    config = config_for(texts, tmp_path / "elmo", corpus=(table,), data=DataConfig(text_column="what"))
+    pretrain(replace(config, max_tokens=1000))
+    pretrain(replace(config, max_tokens=2000), resume=True)
+    assert "- talk.csv: " in (tmp_path / "elmo" / "MODEL_CARD.md").read_text()
+    with pytest.raises(RunError, match=r"--text-column: it was what, it is id"):
+        pretrain(replace(config, data=DataConfig(text_column="id")), resume=True)
+    table.write_text(table.read_text() + "121,One more .\n")
+    with pytest.raises(RunError, match=r"text file 1: it was talk\.csv"):
+        pretrain(config, resume=True)
+
+
+def test_words_to_predict_may_be_given(texts: Path, tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("book\nThe\nfarmer\nnever\n")
+    config = config_for(texts, tmp_path / "elmo", vocabulary=words, max_tokens=400)
+    result = pretrain(config)
+    listed = (tmp_path / "elmo" / "vocab.txt").read_text().splitlines()
+    assert listed == ["<S>", "</S>", "<UNK>", "The", *listed[4:6], "never"]
+    assert 0.5 < result.perplexity.unknown_share < 0.9
+    assert "7, cased" in (tmp_path / "elmo" / "MODEL_CARD.md").read_text()
+    words.write_text("book\nThe\n")
+    with pytest.raises(RunError, match=r"--vocabulary: it was SHA-256"):
+        pretrain(config, resume=True)
+
+
+def test_words_may_keep_their_case(texts: Path, tmp_path: Path) -> None:
+    config = config_for(texts, tmp_path / "elmo", cased=True, max_tokens=400, vocabulary_size=20)
+    pretrain(config)
+    words = (tmp_path / "elmo" / "vocab.txt").read_text().splitlines()
+    assert "The" in words
+    assert len(words) == 20
+    pretrain(replace(config, max_tokens=600), resume=True)
