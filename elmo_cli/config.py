@@ -148,14 +148,18 @@ class ClassifierConfig:
     Args:
         pool: How token vectors become one vector: any of ``mean``, ``max``, ``attention``; several are
             joined. Attention is learned, and needs the vectors of all tokens in memory or in a file.
-        hidden: Widths of the dense hidden layers; empty for a linear classifier.
-        dropout: Share of inputs dropped in training, in [0, 1).
+        layers: ``joined`` sets the layers of ELMo side by side, each scaled by its share in the mix;
+            ``mixed`` adds them up, as the ELMo paper does. Attention always works on mixed layers.
+        hidden: Widths of the dense hidden layers; empty for a linear classifier; ``auto`` is a linear one
+            with an L2 penalty for few rows, else one hidden layer.
+        dropout: Share of inputs dropped in training, in [0, 1); none by the linear one of ``auto``.
         mix_l2: L2 penalty on the weights of the layer mix.
         features: ``elmo``, or ``elmo+tfidf``: weighted word 1- and 2-grams have their say beside ELMo.
     """
 
     pool: tuple[str, ...] = FIXED_POOLINGS
-    hidden: tuple[int, ...] = (256,)
+    layers: Literal["joined", "mixed"] = "joined"
+    hidden: tuple[int, ...] | Literal["auto"] = "auto"
     dropout: float = 0.5
     mix_l2: float = 0.001
     features: Literal["elmo", "elmo+tfidf"] = "elmo"
@@ -165,8 +169,8 @@ class ClassifierConfig:
         known = bool(self.pool) and all(name in POOLINGS for name in self.pool)
         allowed = f"one or more of {', '.join(POOLINGS)}, each once"
         _check(known and len(set(self.pool)) == len(self.pool), "classifier.pool", allowed, self.pool)
-        positive = all(width >= 1 for width in self.hidden)
-        _check(positive, "classifier.hidden", "widths of at least 1", self.hidden)
+        positive = isinstance(self.hidden, str) or all(width >= 1 for width in self.hidden)
+        _check(positive, "classifier.hidden", "auto or widths of at least 1", self.hidden)
         _check(0 <= self.dropout < 1, "classifier.dropout", "at least 0 and below 1", self.dropout)
         finite = 0 <= self.mix_l2 < math.inf
         _check(finite, "classifier.mix_l2", "0 or a positive number", self.mix_l2)

@@ -238,7 +238,7 @@ def _describe(annotation: Any) -> str:
     for option in _options(annotation):
         members = typing.get_args(option)
         if typing.get_origin(option) is Literal:
-            allowed.append(f"one of {', '.join(members)}")
+            allowed.append(f"one of {', '.join(members)}" if len(members) > 1 else members[0])
         elif typing.get_origin(option) is tuple:
             allowed.append(f"a list, each {words[members[0]]}")
         else:

@@ -69,6 +69,7 @@ def test_one_value_and_no_value_are_lists() -> None:
     assert load_config(overrides={"classifier.hidden": "64"}).classifier.hidden == (64,)
     assert load_config(overrides={"classifier.hidden": ""}).classifier.hidden == ()
     assert load_config(overrides={"classifier.hidden": "none"}).classifier.hidden == ()
+    assert load_config(overrides={"classifier.hidden": "auto"}).classifier.hidden == "auto"
     assert load_config(overrides={"classifier.pool": "max"}).classifier.pool == ("max",)
     joined = load_config(overrides={"classifier.pool": "mean,attention"})
     assert joined.classifier.pool == ("mean", "attention")
@@ -226,9 +227,9 @@ def test_a_section_is_no_value(tmp_path: Path) -> None:
         (
             "classifier.hidden",
             "256,big",
-            "classifier.hidden must be a list, each a whole number; received '256,big'.",
+            "classifier.hidden must be a list, each a whole number or auto; received '256,big'.",
         ),
-        ("classifier.hidden", "0", "classifier.hidden must be widths of at least 1; received (0,)."),
+        ("classifier.hidden", "0", "classifier.hidden must be auto or widths of at least 1; received (0,)."),
         ("classifier.dropout", "1", "classifier.dropout must be at least 0 and below 1; received 1.0."),
         ("classifier.mix_l2", "-1", "classifier.mix_l2 must be 0 or a positive number; received -1.0."),
         ("seed", "-1", "seed must be from 0 to 4294967295; received -1."),

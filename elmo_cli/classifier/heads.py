@@ -17,6 +17,7 @@ class DenseHead(keras.layers.Layer):
         num_classes: Number of classes C, at least 1.
         hidden: Widths of the hidden layers; empty for a linear classifier.
         dropout: Share of inputs dropped in training before each dense layer, in [0, 1).
+        l2: λ of a penalty ``λ Σ w²`` on the weights of a linear classifier; hidden layers have none.
         **kwargs: Those of `keras.layers.Layer`.
 
     Call arguments:
@@ -34,16 +35,25 @@ class DenseHead(keras.layers.Layer):
     """
 
     def __init__(
-        self, num_classes: int, *, hidden: Sequence[int] = (), dropout: float = 0.5, **kwargs: Any
+        self,
+        num_classes: int,
+        *,
+        hidden: Sequence[int] = (),
+        dropout: float = 0.5,
+        l2: float = 0.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)
         if num_classes < 1 or any(width < 1 for width in hidden):
             raise ValueError(f"num_classes and widths must be at least 1, not {num_classes}, {tuple(hidden)}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), not {dropout}")
+        if l2 < 0 or (l2 and hidden):
+            raise ValueError(f"l2 must be at least 0, and 0 with hidden layers, not {l2}")
         self.num_classes = num_classes
         self.hidden = tuple(hidden)
         self.dropout = dropout
+        self.l2 = l2
         self.dropout_layers = [
             keras.layers.Dropout(dropout, dtype="float32", name=f"dropout_{i}")
             for i in range(len(self.hidden) + 1)
@@ -52,7 +62,10 @@ class DenseHead(keras.layers.Layer):
             keras.layers.Dense(width, activation="relu", dtype="float32", name=f"hidden_{i}")
             for i, width in enumerate(self.hidden)
         ]
-        self.logits_layer = keras.layers.Dense(num_classes, dtype="float32", name="logits")
+        penalty = (
+            {"kernel_initializer": "zeros", "kernel_regularizer": keras.regularizers.L2(l2)} if l2 else {}
+        )
+        self.logits_layer = keras.layers.Dense(num_classes, dtype="float32", name="logits", **penalty)
 
     def build(self, vectors_shape: tuple[int | None, ...]) -> None:
         """Makes the weights of the dense layers."""
@@ -78,4 +91,5 @@ class DenseHead(keras.layers.Layer):
             "num_classes": self.num_classes,
             "hidden": list(self.hidden),
             "dropout": self.dropout,
+            "l2": self.l2,
         }

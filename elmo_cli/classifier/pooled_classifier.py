@@ -1,5 +1,6 @@
 """The part that is trained: the layers of a text become logits."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from elmo_cli.elmo.scalar_mix import ScalarMix
 
 @keras.saving.register_keras_serializable("elmo_cli")
 class PooledClassifier(keras.Model):
-    """Classifies texts whose layers were embedded before: standardise, mix, pool, dense head.
+    """Classifies texts whose layers were embedded before: standardise, mix or join, pool, dense head.
 
     ELMo is frozen, so its vectors are computed once and this small model alone is trained on them. What can
     be pooled before, is; a pooling that is learned needs the vectors of all tokens.
@@ -27,6 +28,9 @@ class PooledClassifier(keras.Model):
             were pooled before.
         hidden: Widths of the head's hidden layers; empty for a linear classifier.
         dropout: Share of inputs dropped in training, in [0, 1).
+        l2: L2 penalty on the weights of a linear classifier, at least 0.
+        joined: Whether the layers stand side by side, each scaled by its share and gamma, instead of
+            being added up; not with ``poolings``. The head then sees what each layer says by itself.
         mix_l2: L2 penalty on the weights of the layer mix, at least 0.
         mix_trainable: Whether the mix is learned; otherwise it stays the plain average of the layers.
         standardize: Whether each dimension is standardised with what `adapt` measures on the training
@@ -49,24 +53,30 @@ class PooledClassifier(keras.Model):
         poolings: Sequence[str] = (),
         hidden: Sequence[int] = (),
         dropout: float = 0.5,
+        l2: float = 0.0,
+        joined: bool = False,
         mix_l2: float = 0.001,
         mix_trainable: bool = True,
         standardize: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if joined and poolings:
+            raise ValueError("the layers of token vectors are mixed before they are pooled, not joined")
 
         # --- Layers ---
         self.standardize_layer = Standardize(name="standardize") if standardize else None
         self.mix = ScalarMix(l2=mix_l2, trainable=mix_trainable, name="mix")
         self.pooling = TokenPooling(poolings, name="pooling") if poolings else None
-        self.head = DenseHead(num_classes, hidden=hidden, dropout=dropout, name="head")
+        self.head = DenseHead(num_classes, hidden=hidden, dropout=dropout, l2=l2, name="head")
 
         # --- Config ---
         self.num_classes = num_classes
         self.poolings = tuple(poolings)
         self.hidden = tuple(hidden)
         self.dropout = dropout
+        self.l2 = l2
+        self.joined = joined
         self.mix_l2 = mix_l2
         self.mix_trainable = mix_trainable
         self.standardize = standardize
@@ -79,6 +89,8 @@ class PooledClassifier(keras.Model):
             self.standardize_layer.build(vectors_shape)
         self.mix.build(vectors_shape)
         shape = (vectors_shape[0], *vectors_shape[2:])
+        if self.joined:
+            shape = (vectors_shape[0], math.prod(size or 0 for size in vectors_shape[1:]))
         if self.pooling is not None:
             self.pooling.build(shape)
             shape = self.pooling.pooled_shape(shape)
@@ -92,12 +104,17 @@ class PooledClassifier(keras.Model):
         # Each dimension of each layer to mean 0 and variance 1: (B, L, P) or (B, L, T, D)
         if self.standardize_layer is not None:
             vectors = self.standardize_layer(vectors)
-        # The layers to one: (B, P) or (B, T, D)
-        mixed = self.mix(vectors)
+        # The layers to one vector, (B, P) or (B, T, D), or side by side: (B, L * P)
+        mixed = self._side_by_side(vectors) if self.joined else self.mix(vectors)
         # The tokens to one vector (B, P), and that to logits (B, C)
         if self.pooling is not None:
             mixed = self.pooling(mixed, mask)
         return self.head(mixed, training=training)
+
+    def _side_by_side(self, vectors: Any) -> Any:
+        """Scales layers (B, L, P) as the mix would, and joins them: (B, L * P)."""
+        scales = self.mix.gamma * self.mix.shares()
+        return ops.reshape(vectors * scales[:, None], (-1, math.prod(vectors.shape[1:])))
 
     def adapt(self, vectors: NDArray[Any], rows: NDArray[np.integer[Any]] | None = None) -> None:
         """Measures what standardisation needs on the training rows; does nothing when it is off.
@@ -131,6 +148,8 @@ class PooledClassifier(keras.Model):
             "poolings": list(self.poolings),
             "hidden": list(self.hidden),
             "dropout": self.dropout,
+            "l2": self.l2,
+            "joined": self.joined,
             "mix_l2": self.mix_l2,
             "mix_trainable": self.mix_trainable,
             "standardize": self.standardize,

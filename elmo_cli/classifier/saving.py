@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from elmo_cli.classifier.tfidf_part import TfidfPart
 
 # What is written has the least version that can say it, so that older versions of elmo-cli read it, too:
-# 2 has attention, 3 a TF-IDF part.
+# 2 has attention; 3 a TF-IDF part, layers side by side, or a penalty on a linear head.
 FORMAT_VERSION = 3
 CONFIG_FILE = "model.json"
 WEIGHTS_FILE = "classifier.weights.h5"
 TFIDF_FILE = "tfidf.npz"
+_SINCE_3 = ("l2", "joined")  # arguments that are left out where they say nothing
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,13 @@ def save(classifier: TextClassifier, directory: str | Path, tfidf: "TfidfPart | 
         classifier.classifier.save_weights(beside)
     source = classifier.embedder.source
     arguments = {
-        key: value for key, value in classifier.get_config().items() if key not in ("name", "embedder")
+        key: value
+        for key, value in classifier.get_config().items()
+        if key not in ("name", "embedder") and (value or key not in _SINCE_3)
     }
+    attention, new = None in classifier.encoder.shape, any(key in arguments for key in _SINCE_3)
     config = {
-        "format_version": 2 if None in classifier.encoder.shape else 1,
+        "format_version": 3 if new else 2 if attention else 1,
         "elmo": asdict(SavedElmo(source.handle, source.fingerprint)),
         "pooled_shape": list(classifier.encoder.shape),
         "classifier": arguments,

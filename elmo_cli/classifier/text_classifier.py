@@ -34,6 +34,8 @@ class TextClassifier(keras.Model):
             that gives one vector for the whole text is taken as it is: mean alone.
         hidden: See `PooledClassifier`, as for all that follow.
         dropout: Share of inputs dropped in training, in [0, 1).
+        l2: L2 penalty on the weights of a linear classifier.
+        joined: Whether the layers stand side by side; with attention they are mixed in any case.
         mix_l2: L2 penalty on the weights of the layer mix.
         mix_trainable: Whether the mix is learned: ``elmo.trainable: mix``; not with ``none``.
         standardize: Whether pooled vectors are standardised.
@@ -55,6 +57,8 @@ class TextClassifier(keras.Model):
         poolings: Sequence[str] = FIXED_POOLINGS,
         hidden: Sequence[int] = (),
         dropout: float = 0.5,
+        l2: float = 0.0,
+        joined: bool = False,
         mix_l2: float = 0.001,
         mix_trainable: bool = True,
         standardize: bool = True,
@@ -75,6 +79,8 @@ class TextClassifier(keras.Model):
             poolings=self.poolings if learned else (),
             hidden=hidden,
             dropout=dropout,
+            l2=l2,
+            joined=joined and not learned,
             mix_l2=mix_l2,
             mix_trainable=mix_trainable,
             standardize=standardize,

@@ -97,7 +97,10 @@ logger = logging.getLogger(__name__)
         metavar="NAMES",
     ),
     options.setting(
-        "--hidden", "classifier.hidden", "Widths of hidden layers, such as 256 or 256,64.", metavar="N,N"
+        "--hidden",
+        "classifier.hidden",
+        "Widths of hidden layers, such as 256 or 256,64; none for a linear classifier; or auto.",
+        metavar="N,N",
     ),
     options.setting(
         "--features",

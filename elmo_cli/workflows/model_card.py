@@ -20,8 +20,8 @@ def model_card(
     Args:
         config: The whole run.
         preprocessor: Classes, tokenizer and maximum length.
-        record: What stands in run.json: ``data``, ``elmo``, ``best_epoch``, ``versions``, ``started``,
-            and ``tfidf`` where there is such a part.
+        record: What stands in run.json: ``data``, ``elmo``, ``hidden``, ``best_epoch``, ``versions``,
+            ``started``, and ``tfidf`` where there is such a part.
         reports: Report per evaluated table.
 
     Returns:
@@ -38,7 +38,7 @@ def model_card(
     rows, elmo = record["data"]["rows"], record["elmo"]
     split = ", split off the training table" if record["data"]["valid_is_split"] else ""
     hashes = [f"- `{path}`: SHA-256 `{digest}`" for path, digest in record["data"]["sha256"].items()]
-    hidden = ", ".join(map(str, config.classifier.hidden)) or "none"
+    hidden = ", ".join(map(str, record["hidden"])) or "none"
     lines = [
         "# Text classifier",
         "",

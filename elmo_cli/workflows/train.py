@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from elmo_cli import __version__
 from elmo_cli.classifier.encoding import Encoded
+from elmo_cli.classifier.head_choice import choose_head
 from elmo_cli.classifier.saving import save
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.classifier.tfidf_part import TfidfPart
@@ -160,12 +161,15 @@ def _assemble(config: RunConfig, tables: TrainingTables) -> TextClassifier:
     """Builds the classifier and says what it consists of."""
     source = resolve(_absolute(config.elmo.handle))
     embedder = load_embedder(source, config.elmo.precision)
+    head = choose_head(config.classifier, len(tables.train.labels))
     classifier = TextClassifier(
         embedder,
         tables.preprocessor.label_set.num_classes,
         poolings=config.classifier.pool,
-        hidden=config.classifier.hidden,
-        dropout=config.classifier.dropout,
+        hidden=head.hidden,
+        dropout=head.dropout,
+        l2=head.l2,
+        joined=config.classifier.layers == "joined",
         mix_l2=config.classifier.mix_l2,
         mix_trainable=config.elmo.trainable == "mix",
     )
@@ -203,6 +207,7 @@ def _describe(run: NewRun, classifier: TextClassifier, tables: TrainingTables) -
             "valid_is_split": tables.valid_is_split,
         },
         "precision": classifier.embedder.precision,
+        "hidden": list(classifier.classifier.hidden),
         "parameters": {"trained": classifier.num_trainable, "frozen": classifier.num_frozen},
     }
 

@@ -19,6 +19,7 @@ POOLED = np.random.default_rng(0).normal(size=(5, 3, 8)).astype(np.float32)
         ({}, 4, 2),
         ({"mix_trainable": False}, 2, 4),
         ({"standardize": False, "hidden": [6], "dropout": 0.1, "mix_l2": 0.0}, 6, 0),
+        ({"joined": True, "hidden": [6]}, 6, 2),
     ],
 )
 def test_battery(arguments, trainable, fixed):
@@ -105,6 +106,22 @@ def test_without_standardisation_it_is_mix_and_head():
     np.testing.assert_allclose(logits, POOLED.mean(axis=1) @ kernel + bias, atol=1e-5)
 
 
+def test_joined_layers_stand_side_by_side_scaled_by_their_shares():
+    classifier = PooledClassifier(4, joined=True, standardize=False)
+    classifier.adapt(POOLED)
+    classifier.mix.w.assign([0.0, np.log(2), 0.0])
+    classifier.mix.gamma.assign(3.0)
+    scaled = POOLED * 3 * np.array([0.25, 0.5, 0.25])[:, None]
+    kernel, bias = classifier.head.get_weights()
+    assert kernel.shape == (3 * 8, 4)
+    np.testing.assert_allclose(classifier(POOLED), scaled.reshape(5, 24) @ kernel + bias, atol=1e-5)
+
+
+def test_token_vectors_cannot_be_joined():
+    with pytest.raises(ValueError, match="mixed before they are pooled"):
+        PooledClassifier(4, joined=True, poolings=("attention",))
+
+
 def train(**arguments: object) -> tuple[PooledClassifier, PooledClassifier]:
     """A classifier that was trained on rows whose class shows in the middle layer alone, and one before."""
     random = np.random.default_rng(0)
@@ -122,8 +139,9 @@ def train(**arguments: object) -> tuple[PooledClassifier, PooledClassifier]:
     return trained[1], trained[0]
 
 
-def test_a_trained_mix_finds_the_layer_that_matters():
-    classifier, _ = train()
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_trained_mix_finds_the_layer_that_matters(joined):
+    classifier, _ = train(joined=joined)
     assert np.argmax(classifier.mix.w) == 1
 
 

@@ -134,6 +134,20 @@ def test_a_tfidf_part_is_kept_beside_it_and_older_versions_are_told(classifier, 
     assert load_tfidf(saved) is None
 
 
+def test_layers_side_by_side_and_a_penalty_come_back(tmp_path):
+    classifier = TextClassifier(TinyEmbedder(), 3, joined=True, l2=0.5)
+    save(classifier, tmp_path)
+    assert version(tmp_path) == 3
+    again = load(tmp_path, TinyEmbedder())
+    assert (again.classifier.joined, again.classifier.l2) == (True, 0.5)
+    np.testing.assert_array_equal(again(tf.constant(TEXTS)), classifier(tf.constant(TEXTS)))
+
+
+def test_what_older_versions_know_is_written_as_they_wrote_it(saved):
+    arguments = json.loads((saved / CONFIG_FILE).read_text())["classifier"]
+    assert not {"l2", "joined"} & set(arguments)
+
+
 def test_a_tfidf_part_of_another_saving_is_refused(classifier, saved):
     save(classifier, saved, TfidfPart.fit(TEXTS, np.arange(3, dtype=np.int32)))
     content = (saved / TFIDF_FILE).read_bytes()

@@ -85,6 +85,19 @@ def test_an_embedder_of_whole_texts_is_taken_as_it_is(poolings):
     np.testing.assert_allclose(vectors, layers[:, :, 0], atol=1e-6)
 
 
+@pytest.mark.parametrize(("poolings", "joined"), [(("mean", "max"), True), (("attention",), False)])
+def test_layers_are_joined_where_they_are_pooled_before(poolings, joined):
+    classifier = TextClassifier(TinyEmbedder(), 3, poolings=poolings, joined=True, l2=0.1)
+    assert classifier.classifier.joined is joined
+    assert classifier.get_config()["joined"] is joined
+    classifier.classifier.head.logits_layer.kernel.assign_add(
+        np.random.default_rng(0).normal(size=classifier.classifier.head.logits_layer.kernel.shape)
+    )
+    encoded = classifier.encode(sentences(*TEXTS))
+    logits = classifier(tf.constant(TEXTS))
+    np.testing.assert_allclose(classifier.classify(encoded.vectors[encoded.rows]), logits, atol=1e-6)
+
+
 @pytest.mark.parametrize(("mix_trainable", "mix"), [(True, 3), (False, 0)])
 def test_it_counts_its_numbers(mix_trainable, mix):
     classifier = TextClassifier(TinyEmbedder(), 3, mix_trainable=mix_trainable)

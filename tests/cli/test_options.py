@@ -16,6 +16,7 @@ NO_FLAG = {
     "text.max_length_from",
     "elmo.batch_tokens",
     "elmo.memory_bytes",
+    "classifier.layers",
     "classifier.mix_l2",
 }
 

@@ -59,7 +59,18 @@ def test_a_run_holds_everything_that_is_promised(tiny: Path) -> None:
 
 def test_it_learns(tiny: Path, tmp_path: Path) -> None:
     tables = [tiny / "train.csv", "--valid", tiny / "train.csv"]
-    steps = ["--epochs", "30", "--patience", "30", "--dropout", "0", "--learning-rate", "0.01"]
+    steps = [
+        "--epochs",
+        "30",
+        "--patience",
+        "30",
+        "--hidden",
+        "64",
+        "--dropout",
+        "0",
+        "--learning-rate",
+        "0.01",
+    ]
     invoke("train", *tables, "--elmo", tiny / "elmo", "-o", tmp_path / "run", *steps)
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["valid"]["accuracy"] >= 0.9
