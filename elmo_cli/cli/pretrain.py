@@ -119,7 +119,13 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
         "--learning-rate",
         metavar="X",
         type=_POSITIVE,
-        help_text="Adam's highest step size.  [default: 0.004; 0.001 with --init]",
+        help_text="Highest step size.  [default: 0.005; 0.001 with --init]",
+    ),
+    options.option(
+        "--optimizer",
+        type=click.Choice(["muon", "adam"]),
+        default="muon",
+        help_text="Muon learns more per token.",
     ),
     options.option(
         "--precision",

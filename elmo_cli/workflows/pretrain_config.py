@@ -6,7 +6,7 @@ from typing import Literal
 
 from elmo_cli.config import DataConfig
 
-LEARNING_RATE, GENTLE_LEARNING_RATE = 4e-3, 1e-3
+LEARNING_RATE, GENTLE_LEARNING_RATE = 5e-3, 1e-3
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,12 @@ class PretrainConfig:
         cased: Whether "The" and "the" are two words to predict. When absent, a list with a capital letter
             is cased, and words that are counted are lower-cased: fewer tokens are outside of them. What
             is read keeps its case in any event.
-        batch_tokens: Tokens per batch; twice as many after a third of the budget.
+        batch_tokens: Tokens per batch; twice as many after a twentieth of the budget.
         max_sentence_tokens: Longer sentences are cut into pieces.
         lower_share: Share of the sentences that are lower-cased, since many users' texts are.
         num_negatives: Distinct words per batch against which the true ones are scored.
-        learning_rate: Adam's highest step size; when absent, see `highest_rate`.
+        optimizer: ``muon``, which learns more per token, or ``adam``.
+        learning_rate: The optimizer's highest step size; when absent, see `highest_rate`.
         precision: ``bfloat16`` for the matrix products where the processor does them fast.
         checkpoint_minutes: Minutes between two checkpoints.
         held_out_tokens: Tokens of the held-out text measured at each checkpoint; all at the end.
@@ -60,6 +61,7 @@ class PretrainConfig:
     max_sentence_tokens: int = 64
     lower_share: float = 0.2
     num_negatives: int = 2048
+    optimizer: Literal["muon", "adam"] = "muon"
     learning_rate: float | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpoint_minutes: float = 10.0
@@ -69,7 +71,7 @@ class PretrainConfig:
 
     @property
     def highest_rate(self) -> float:
-        """Adam's highest step size: by default gentle where weights are gone on with."""
+        """The optimizer's highest step size: by default gentle where weights are gone on with."""
         if self.learning_rate is not None:
             return self.learning_rate
         return LEARNING_RATE if self.init is None else GENTLE_LEARNING_RATE

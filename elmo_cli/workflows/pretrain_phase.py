@@ -5,17 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import keras
-
 from elmo_cli.bilm.batches import CorpusBatches, Place
+from elmo_cli.training.adam import FusedAdam
 from elmo_cli.training.early_stopping import EarlyStopping, SlowingSchedule, StoppingBudget, StoppingState
+from elmo_cli.training.muon import Muon
 from elmo_cli.training.stream import Progress, fit_stream, make_step
 from elmo_cli.workflows.pretrain_checkpoint import Checkpoint
 from elmo_cli.workflows.pretrain_config import LEARNING_RATE, PretrainConfig
 from elmo_cli.workflows.pretrain_model import PretrainModel, signature
 
 # Share of the budget after which batches are doubled: small ones learn faster at first.
-_DOUBLE_FROM = 1 / 3
+_DOUBLE_FROM = 1 / 20
 # Early stopping measures so rarely that it costs about a twentieth of the time: once in so many times the
 # tokens that it measures, and never before so many batches.
 _TOKENS_PER_MEASURED = 20
@@ -30,7 +30,7 @@ class PhasePlan:
 
     Args:
         name: What messages call it.
-        learning_rate: Adam's highest step size.
+        learning_rate: The optimizer's highest step size.
         share: Share of the whole budget, in (0, 1]; the last phase has what is left.
         trains_network: Whether the network learns, or the softmax alone.
         stops_early: Whether the best weights are kept, and training ends when nothing gets better.
@@ -65,6 +65,18 @@ def plans_of(config: PretrainConfig, *, adapts: bool) -> tuple[PhasePlan, ...]:
     return softmax_alone, PhasePlan("whole model", config.highest_rate, stops_early=True)
 
 
+def _optimizer(plan: PhasePlan, model: PretrainModel) -> FusedAdam:
+    if model.config.optimizer == "adam":
+        return FusedAdam(plan.learning_rate, beta_2=0.99, global_clipnorm=1.0)
+    return Muon(
+        plan.learning_rate,
+        model.language_model.num_matrices,
+        dtype=model.language_model.bilm.compute_dtype,
+        beta_2=0.99,
+        global_clipnorm=1.0,
+    )
+
+
 class Phase:
     """A phase under way.
 
@@ -96,7 +108,7 @@ class Phase:
         self.earlier = earlier
         self.start = saved.progress if saved else Progress()
         language_model.bilm.trainable = plan.trains_network
-        self.optimizer = keras.optimizers.Adam(plan.learning_rate, beta_2=0.99, global_clipnorm=1.0)
+        self.optimizer = _optimizer(plan, model)
         self.step = make_step(language_model, self.optimizer, signature(sampled=True))
         self.stopping = self._early_stopping(saved.stopping if saved else None) if plan.stops_early else None
         self.variables = [*language_model.variables, *self.optimizer.variables]
