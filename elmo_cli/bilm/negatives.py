@@ -36,8 +36,8 @@ class NegativeSampler:
         if self.num_words == self.vocabulary_size:
             return np.arange(self.num_words, dtype=np.int32), np.zeros(self.vocabulary_size, np.float32)
         random = np.random.default_rng((self.seed, step))
-        tries = np.empty(0, np.int32)
-        words = first = tries
+        tries = words = np.empty(0, np.int32)
+        first = np.empty(0, np.int64)
         while len(words) < self.num_words:
             more = np.exp(random.random(2 * self.num_words) * np.log(self.vocabulary_size + 1.0)) - 1.0
             tries = np.append(tries, np.minimum(more.astype(np.int32), self.vocabulary_size - 1))
