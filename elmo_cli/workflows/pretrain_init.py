@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from elmo_cli.bilm.batches import CorpusBatches
-from elmo_cli.bilm.discriminant import discriminant_softmax
+from elmo_cli.bilm.first_softmax import SCALES, FirstSoftmax
 from elmo_cli.bilm.language_model import LanguageModel
 from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.bilm.sizes import options_of_size
@@ -30,6 +30,7 @@ _DEFAULT_SIZE = "mini"
 # Of the text that is looked at for a first softmax: so many tokens, and no more than a share of the budget.
 _LOOK_TOKENS = 200_000
 _LOOK_SHARE = 0.05
+_CHOICE_TOKENS = 5_000  # of the held-out text, to choose the best one by
 
 
 @dataclass(frozen=True)
@@ -88,16 +89,18 @@ class InitialElmo:
         self.read_network(model)
         vocabulary = model.corpus.vocabulary
         logger.info("Looking at the text for a first softmax.")
-        made = Softmax(vocabulary, *discriminant_softmax(_states_and_words(model), len(vocabulary)))
-        made.assign_to(model.language_model)
-        if self.softmax is None or self.softmax.vocabulary.cased != vocabulary.cased:
-            return
-        nats = model.perplexity(model.config.held_out_tokens).nats
-        self.softmax.for_words(vocabulary, counts).assign_to(model.language_model)
-        if nats < model.perplexity(model.config.held_out_tokens).nats:
-            made.assign_to(model.language_model)
-        else:
-            logger.info("The softmax that %s keeps is better.", self.source.handle)
+        first = FirstSoftmax.of(_states_and_words(model), len(vocabulary))
+        candidates = [Softmax(vocabulary, *first.scaled(scale)) for scale in SCALES]
+        if self.softmax is not None and self.softmax.vocabulary.cased == vocabulary.cased:
+            candidates.append(self.softmax.for_words(vocabulary, counts))
+        nats = []
+        for candidate in candidates:
+            candidate.assign_to(model.language_model)
+            nats.append(model.perplexity(_CHOICE_TOKENS).nats)
+        best = int(np.nanargmin(nats))
+        candidates[best].assign_to(model.language_model)
+        made = f"made in this way, scale {SCALES[best]:g}" if best < len(SCALES) else "the one that was kept"
+        logger.info("The best first softmax is %s.", made)
 
 
 def options_of(config: PretrainConfig, initial: InitialElmo | None) -> BiLMOptions:

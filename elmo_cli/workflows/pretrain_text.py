@@ -17,6 +17,7 @@ from elmo_cli.files import atomic_write
 from elmo_cli.text.cells import texts_of
 from elmo_cli.text.columns import jsonl_column, resolve_column, table_name
 from elmo_cli.text.formats import kind_of_name
+from elmo_cli.text.sniffing import sniff_format
 from elmo_cli.text.tables import stream_table
 from elmo_cli.text.tokens import tokenizer
 from elmo_cli.workflows.pretrain_config import PretrainConfig
@@ -120,9 +121,16 @@ def _as_table(path: Path, data: DataConfig) -> DataConfig | None:
         return data
     if compressed:
         return None
-    if data.text_column is not None or data.format is not None:
+    if data.format is not None or (data.text_column is not None and _has_columns(path, data)):
         return data
     return replace(data, format="lines") if data.encoding is not None else None
+
+
+def _has_columns(path: Path, data: DataConfig) -> bool:
+    """Whether a file whose name does not tell is a table; a pipe is one where a column was named."""
+    return (
+        read_once(path) or sniff_format(path, data, expected_columns=[str(data.text_column)]).kind != "lines"
+    )
 
 
 def _tokenise(path: Path, reading: DataConfig | None, tokenizer_name: str | None, target: Path) -> None:

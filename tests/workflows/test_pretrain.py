@@ -321,7 +321,7 @@ def test_without_held_out_text_a_part_is_held_out(
     result = pretrain(config)
     held_out = HeldOut(**read_facts(tmp_path / "elmo" / "checkpoint" / "state.npz")["held_out"])
     measured = held_out.sentences([texts / "train.txt"])
-    assert result.perplexity.tokens == sum(len(tokens) + 1 for tokens in measured) > 50
+    assert result.perplexity.tokens == sum(len(tokens) + 1 for tokens in measured) > 0
     assert len(trained_on) > 400
     assert not any(held_out.holds(tokens) for tokens in trained_on)
     card = (tmp_path / "elmo" / "MODEL_CARD.md").read_text()

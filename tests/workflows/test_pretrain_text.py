@@ -104,7 +104,10 @@ def test_a_table_without_an_ending_is_one_when_a_column_is_named(tmp_path: Path,
     assert sentences(opened(path, kept=kept, text_column="review")[0])[0] == ["It", "'s", "dull", "."]
     packed = tmp_path / "more.txt.gz"
     packed.write_bytes(gzip.compress(b"plain text stays\n"))
-    assert opened(path, packed, kept=kept, text_column="review")[1].path == packed
+    plain = tmp_path / "plain.txt"
+    plain.write_text("Plain text stays , too .\nAlso this , of course , my review .\n")
+    texts = opened(path, packed, plain, kept=kept, text_column="review")
+    assert [text.path for text in texts[1:]] == [packed, plain]
 
 
 def test_plain_text_is_tokenised_when_that_is_asked_for(tmp_path: Path, kept: Path) -> None:
