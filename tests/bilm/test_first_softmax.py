@@ -38,7 +38,7 @@ def test_a_part_of_the_step_predicts_far_better_than_frequencies(first: FirstSof
 
 
 def test_no_step_is_frequencies_alone(first: FirstSoftmax, spread) -> None:
-    states, words = spread
+    words = spread[1]
     kernel, bias = first.scaled(0.0)
     assert kernel.dtype == bias.dtype == np.float32
     np.testing.assert_array_equal(kernel, 0)

@@ -158,7 +158,7 @@ def test_training_ends_before_it_overfits_and_the_best_weights_are_kept(
 def test_what_makes_it_worse_is_thrown_away(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = adaptation(folder, tmp_path / "elmo", learning_rate=3.0, max_tokens=6000)
+    config = adaptation(folder, tmp_path / "elmo", learning_rate=100.0, max_tokens=6000)
     with caplog.at_level(logging.INFO):
         result = pretrain(config)
     assert "Nothing better was found" in caplog.text
