@@ -17,6 +17,7 @@ learned, begin another file.
 
 import argparse
 import itertools
+import logging
 import os
 import statistics
 import sys
@@ -126,6 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parts = [Part(document, "quality.py") for document in documents]
     for part in parts:  # better now than when all is measured
         part.check()
+    # TensorFlow warns of many graphs; they are as many as the results, each of which has its own.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     chosen.output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place, EmbeddingCache() as cache:
         contestants = line_up(chosen.elmo, place=Path(place), cache=cache)
