@@ -7,8 +7,8 @@ layers above it see it in its sentence. All rows are split anew for each draw, w
 three quarters to learn from, a quarter to be asked about. Of each layer two questions are asked.
 
 The sentence: elmo-train's head with its default settings learns from the pooled vectors of one layer alone,
-or of all with a learned mix; TF-IDF with logistic regression is there for comparison. "Draws won" counts
-against layer 0 on the same draw; a tie counts half.
+of all mixed by learned weights, or of all side by side, as is the default; TF-IDF with logistic regression is
+there for comparison. "Draws won" counts against layer 0 on the same draw; a tie counts half.
 
 The word: the vector of the ambiguous word alone is given the label of the nearer of its two senses, each the
 mean over the sentences to learn from (Peters et al. 2018, section 5.3). In layer 0 that vector is the same in
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from quality import spread
 
 from elmo_cli.classifier.encoding import Encoder
+from elmo_cli.classifier.head_choice import choose_head
 from elmo_cli.classifier.pooled_classifier import PooledClassifier
 from elmo_cli.classifier.pooling import MaskedPooling, MaskedTokens
 from elmo_cli.config import FIXED_POOLINGS, RunConfig
@@ -41,25 +42,33 @@ from elmo_cli.training.determinism import make_deterministic
 from elmo_cli.training.loop import fit
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "senses"
+JOINED = "all layers, side by side"
 
 
-def learned(vectors: NDArray[Any], targets: NDArray[np.int32], train: Rows, test: Rows, seed: int) -> float:
+def learned(
+    vectors: NDArray[Any], targets: NDArray[np.int32], split: tuple[Rows, Rows], *, seed: int, joined: bool
+) -> float:
     """Trains as elmo-train does and returns the test accuracy.
 
     Args:
         vectors: Pooled vectors of some layers, floats (N, L, P).
         targets: Class ids, int32 (N,).
-        train: Rows to learn from; some of them are kept for validation.
-        test: Rows to be asked about.
+        split: Rows to learn from, of which some are kept for validation, and rows to be asked about.
         seed: Of weights, validation split and dropout.
+        joined: Whether layers stand side by side instead of being mixed.
     """
-    config = RunConfig()
+    config, (train, test) = RunConfig(), split
     make_deterministic(seed)
-    head = config.classifier
-    model = PooledClassifier(
-        int(targets.max()) + 1, hidden=head.hidden, dropout=head.dropout, mix_l2=head.mix_l2
-    )
     kept, held_out = stratified_split(targets[train], config.data.validation_fraction, seed)
+    head = choose_head(config.classifier, len(kept))
+    model = PooledClassifier(
+        int(targets.max()) + 1,
+        hidden=head.hidden,
+        dropout=head.dropout,
+        l2=head.l2,
+        joined=joined,
+        mix_l2=config.classifier.mix_l2,
+    )
     parts = (LabelledArrays(vectors, targets[rows], rows) for rows in (train[kept], train[held_out]))
     model.adapt(vectors, train[kept])
     fit(model, *parts, config.training, seed=seed)
@@ -88,14 +97,15 @@ def measure(senses: Senses, handle: str, num_draws: int) -> str:
     tokens = vectors_of(senses, embedder, MaskedTokens())  # (N, L, T, D)
     words = tokens[np.arange(len(tokens)), :, senses.places]  # (N, L, D)
     layers = {f"layer {layer}": slice(layer, layer + 1) for layer in range(embedder.num_layers)}
-    parts = layers | {"all layers, mixed": slice(None)}
+    parts = layers | {"all layers, mixed": slice(None), JOINED: slice(None)}
     sentence: dict[str, list[float]] = {"TF-IDF": []} | {name: [] for name in parts}
     word: dict[str, list[float]] = {name: [] for name in layers}
     for seed in range(num_draws):
-        train, test = senses.split(seed)
+        train, test = split = senses.split(seed)
         sentence["TF-IDF"].append(tfidf(Task(senses.table.iloc[train], senses.table.iloc[test], seed)))
         for name, chosen in parts.items():
-            sentence[name].append(learned(pooled[:, chosen], senses.targets, train, test, seed))
+            accuracy = learned(pooled[:, chosen], senses.targets, split, seed=seed, joined=name == JOINED)
+            sentence[name].append(accuracy)
         for name, chosen in layers.items():
             word[name].append(nearest_sense(words[:, chosen.start], senses, train, test))
     return table(sentence, word)

@@ -67,9 +67,11 @@ def test_the_head_learns_from_the_layer_that_knows(modules: SimpleNamespace, sen
     random = np.random.default_rng(0)
     vectors = random.standard_normal((456, 2, 3)).astype(np.float32)
     vectors[:, 1, 0] += 6 * senses.targets
-    train, test = senses.split(0)
     found = [
-        modules.script.learned(vectors[:, [layer]], senses.targets, train, test, seed=0) for layer in (0, 1)
+        modules.script.learned(
+            vectors[:, [layer]], senses.targets, senses.split(0), seed=0, joined=layer == 1
+        )
+        for layer in (0, 1)
     ]
     assert found[0] < 0.7 < 0.95 < found[1]
 
