@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 # The shares are drawn towards equal ones that sum to 1, as if they varied by so much around them: with few
 # rows they stay there, with many they go where the rows say.
-SHARE_DEVIATION = 0.3
+SHARE_DEVIATION = 0.2
 
 
 def log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -99,6 +99,10 @@ class PooledClassifier(keras.Model):
 
     def call(self, vectors: Any, training: bool = False) -> Any:
         """Computes logits; see the class."""
+        return self.head(self.head_inputs(vectors), training=training)
+
+    def head_inputs(self, vectors: Any) -> Any:
+        """Computes what the head sees of each text, float32 (B, ...), from what `call` is given."""
         # Which tokens there are, where there are tokens: (B, T)
         mask = None if self.pooling is None else ops.any(vectors != 0, axis=(1, 3))
         # Each dimension of each layer to mean 0 and variance 1: (B, L, P) or (B, L, T, D)
@@ -106,10 +110,8 @@ class PooledClassifier(keras.Model):
             vectors = self.standardize_layer(vectors)
         # The layers to one vector, (B, P) or (B, T, D), or side by side: (B, L * P)
         mixed = self._side_by_side(vectors) if self.joined else self.mix(vectors)
-        # The tokens to one vector (B, P), and that to logits (B, C)
-        if self.pooling is not None:
-            mixed = self.pooling(mixed, mask)
-        return self.head(mixed, training=training)
+        # The tokens to one vector: (B, P)
+        return mixed if self.pooling is None else self.pooling(mixed, mask)
 
     def _side_by_side(self, vectors: Any) -> Any:
         """Scales layers (B, L, P) as the mix would, and joins them: (B, L * P)."""

@@ -85,6 +85,17 @@ class TfidfPart:
         elmo_share, tfidf_share = fit_shares(parts, targets, weights)
         return replace(self, elmo_share=elmo_share, tfidf_share=tfidf_share)
 
+    def refitted(self, texts: Texts, targets: NDArray[np.int32], *, balanced: bool = False) -> Self:
+        """Returns the part with its regression fitted on other rows; n-grams and shares stay.
+
+        Args:
+            texts: Space-joined, of N rows.
+            targets: Class ids, int32 (N,), each of the C classes at least once.
+            balanced: Whether rows of rare classes count more.
+        """
+        kernel, bias = _regression(self.tfidf.transform(texts), targets, self.strength, balanced)
+        return replace(self, kernel=kernel, bias=bias)
+
     def join(self, probabilities: NDArray[np.float32], texts: Texts) -> NDArray[np.float32]:
         """Joins what ELMo's classifier says of N texts with what this part says.
 

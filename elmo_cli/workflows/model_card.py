@@ -20,8 +20,8 @@ def model_card(
     Args:
         config: The whole run.
         preprocessor: Classes, tokenizer and maximum length.
-        record: What stands in run.json: ``data``, ``elmo``, ``hidden``, ``best_epoch``, ``versions``,
-            ``started``, and ``tfidf`` where there is such a part.
+        record: What stands in run.json: ``data``, ``elmo``, ``hidden``, ``best_epoch``, ``learned_valid``,
+            ``versions``, ``started``, and ``tfidf`` where there is such a part.
         reports: Report per evaluated table.
 
     Returns:
@@ -54,7 +54,8 @@ def model_card(
         *scores,
         "",
         f"The rows of `valid` ({rows['valid']}{split}) chose the epoch that was kept; only `test` was never "
-        "looked at in training.",
+        "looked at in training."
+        + (" After `valid` was scored, the classifier learned from its rows, too." * record["learned_valid"]),
         "",
         "## Training",
         "",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from elmo_cli import __version__
 from elmo_cli.classifier.encoding import Encoded
 from elmo_cli.classifier.head_choice import choose_head
+from elmo_cli.classifier.linear_head import solve_linear_head
 from elmo_cli.classifier.saving import save
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.classifier.tfidf_part import TfidfPart
@@ -31,6 +32,7 @@ from elmo_cli.training.determinism import make_deterministic
 from elmo_cli.training.device import use_device
 from elmo_cli.training.history import History
 from elmo_cli.training.loop import fit
+from elmo_cli.workflows.adapt import adapt
 from elmo_cli.workflows.evaluate import write_report
 from elmo_cli.workflows.model_card import model_card
 from elmo_cli.workflows.new_run import NewRun
@@ -70,9 +72,21 @@ class _Trained:
         found = self.classifier.probabilities(encoded)
         return found if self.tfidf is None else self.tfidf.join(found, table.examples.sentences.texts)
 
+    def refitted(self, tables: TrainingTables, *, balanced: bool) -> "_Trained":
+        """Returns the same with a TF-IDF part that has learned from the validation rows, too."""
+        if self.tfidf is None:
+            return self
+        texts = np.concatenate([part.examples.sentences.texts for part in (tables.train, tables.valid)])
+        targets = np.concatenate([tables.train.targets, tables.valid.targets])
+        known = targets >= 0
+        return replace(self, tfidf=self.tfidf.refitted(texts[known], targets[known], balanced=balanced))
+
 
 def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = None) -> TrainResult:
     """Embeds the texts once, trains the mix of layers and the dense head, and writes the run.
+
+    A linear head for few rows (see `choose_head`) begins at its solution. Once validation rows that were
+    split off have chosen the epoch and been scored, it learns from them, too: few rows are too few to waste.
 
     Args:
         run: The run to make, inside its ``with`` block.
@@ -91,10 +105,14 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
     """
     config = run.config
     logger.info("Working on %s", use_device(config.training.device))
+    handle = _absolute(config.elmo.handle)
+    if config.elmo.adapt:
+        with run.stage("adapting"):
+            handle = adapt(run, tables, handle)
     make_deterministic(config.seed)
     with run.stage("loading"):
-        classifier = _assemble(config, tables)
-    directory = run.begin()
+        classifier = _assemble(config, tables, handle)
+    directory = run.directory if config.elmo.adapt else run.begin()
     _describe(run, classifier, tables)
 
     # Training and validation vectors have one shape, also where those of all tokens are kept.
@@ -115,25 +133,30 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
         valid_part = encode(tables.valid)
     with run.stage("training"):
         classifier.classifier.adapt(train_part.vectors, train_part.rows)
+        rows = (_arrays(train_part, tables.train), _arrays(valid_part, tables.valid))
+        balanced = config.training.class_weight == "balanced"
+        solve_linear_head(classifier.classifier, rows[:1], balanced=balanced)
         history = fit(
             classifier.classifier,
-            _arrays(train_part, tables.train),
-            _arrays(valid_part, tables.valid),
+            *rows,
             config.training,
             seed=config.seed,
             checkpoints=Checkpoints(
                 directory.checkpoints, identity=_identity(run, tables), resume=run.resume
             ),
         )
-    del train_part  # the largest thing in memory
-    trained = _Trained(classifier)
-    if config.classifier.features == "elmo+tfidf":
-        with run.stage("training"):
-            balanced = config.training.class_weight == "balanced"
-            tfidf, run.record["tfidf"] = fit_tfidf(
-                tables, classifier.probabilities(valid_part), balanced=balanced
-            )
+        trained = _Trained(classifier)
+        if config.classifier.features == "elmo+tfidf":
+            elmo = classifier.probabilities(valid_part)
+            tfidf, run.record["tfidf"] = fit_tfidf(tables, elmo, balanced=balanced)
             trained = _Trained(classifier, tfidf)
+        # Said by what has not learned from these rows.
+        valid_probabilities = trained.probabilities(tables.valid, valid_part)
+        run.record["learned_valid"] = tables.valid_is_split and bool(classifier.classifier.l2)
+        if run.record["learned_valid"]:
+            solve_linear_head(classifier.classifier, rows, balanced=balanced)
+            trained = trained.refitted(tables, balanced=balanced)
+    del train_part, valid_part, rows  # the largest things in memory
     run.point_of_no_return()
     write_text(directory.path / "preprocessor.json", tables.preprocessor.to_json())
     save(classifier, directory.model, trained.tfidf)
@@ -144,11 +167,13 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
         "layer_mix": _layer_mix(classifier.classifier.mix),
     }
 
-    reports = {"valid": _evaluate(trained, run, "valid", tables.valid, valid_part, tables)}
+    reports = {"valid": _evaluate(valid_probabilities, run, "valid", tables.valid, tables)}
     if tables.test:
         with run.stage("embedding"):
             test_part = encode(tables.test)
-        reports["test"] = _evaluate(trained, run, "test", tables.test, test_part, tables)
+        with run.stage("evaluating"):
+            probabilities = trained.probabilities(tables.test, test_part)
+        reports["test"] = _evaluate(probabilities, run, "test", tables.test, tables)
     if history.interrupted:
         run.status = "interrupted"
     card = model_card(config, tables.preprocessor, run.record, reports)
@@ -157,9 +182,9 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
     return TrainResult(directory, history, reports)
 
 
-def _assemble(config: RunConfig, tables: TrainingTables) -> TextClassifier:
+def _assemble(config: RunConfig, tables: TrainingTables, handle: str) -> TextClassifier:
     """Builds the classifier and says what it consists of."""
-    source = resolve(_absolute(config.elmo.handle))
+    source = resolve(handle)
     embedder = load_embedder(source, config.elmo.precision)
     head = choose_head(config.classifier, len(tables.train.labels))
     classifier = TextClassifier(
@@ -249,17 +274,11 @@ def _arrays(encoded: Encoded, table: LabelledTable) -> LabelledArrays:
 
 
 def _evaluate(
-    trained: _Trained,
-    run: NewRun,
-    name: str,
-    table: LabelledTable,
-    encoded: Encoded,
-    tables: TrainingTables,
+    probabilities: NDArray[np.float32], run: NewRun, name: str, table: LabelledTable, tables: TrainingTables
 ) -> Report:
-    """Scores a table and writes report, picture and the table with predictions."""
+    """Scores what was said of a table, and writes report, picture and the table with predictions."""
     labels = tables.preprocessor.label_set
     with run.stage("evaluating"):
-        probabilities = trained.probabilities(table, encoded)
         report = evaluate(probabilities, table.targets, label_names=labels.names, true_labels=table.labels)
         write_report(run.directory, report, metrics_name=name, plot_name=name)
         with TableWriter(run.directory.predictions / f"{name}.csv", TableFormat("csv", ",")) as writer:

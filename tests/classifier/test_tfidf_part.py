@@ -96,3 +96,12 @@ def test_a_damaged_file_is_refused(part: TfidfPart, tmp_path) -> None:
     write_tfidf(replace(part, kernel=part.kernel[1:]), path)
     with pytest.raises(RunError, match="do not fit together"):
         read_tfidf(path)
+
+
+def test_it_can_learn_from_more_rows(part: TfidfPart) -> None:
+    texts, targets = rows(3)
+    text = "soup soup salt"  # of which the first rows say class 0
+    assert part.log_probabilities([text]).argmax() == 0
+    again = part.refitted([*texts, *[text] * 90], np.append(targets, np.full(90, 2)))
+    assert again.log_probabilities([text]).argmax() == 2
+    assert again.tfidf is part.tfidf

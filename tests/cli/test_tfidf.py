@@ -98,3 +98,20 @@ def test_attention_and_rare_classes(tiny: Path, tmp_path: Path) -> None:
     result = train(tiny, tmp_path / "run", "--pool", "attention", "--class-weight", "balanced")
     assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / "run" / "model" / "model.json").read_text())["format_version"] == 3
+
+
+def test_few_rows_are_all_learned_from_once_valid_is_scored(tiny: Path, both: Path) -> None:
+    assert json.loads((both / "run.json").read_text())["learned_valid"]
+    assert "the classifier learned from its rows, too" in (both / "MODEL_CARD.md").read_text()
+    held_out = pd.read_csv(both / "predictions" / "valid.csv")
+    table = pd.read_csv(tiny / "train.csv").merge(held_out[["text"]], on="text")
+    now = Predictor(both, proba=True)(table)
+    columns = ["probability_of_kitchen", "probability_of_sky"]
+    of_the_label = [now[columns[label == "sky"]][row] for row, label in enumerate(now["label"])]
+    before = [
+        share if predicted == label else 1 - share
+        for predicted, label, share in zip(
+            held_out["predicted"], held_out["label"], held_out["probability"], strict=True
+        )
+    ]
+    assert np.mean(of_the_label) > np.mean(before)
