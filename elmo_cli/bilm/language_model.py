@@ -1,5 +1,6 @@
 """The biLM with its two next-token heads: what pre-training trains."""
 
+import functools
 from typing import Any
 
 import keras
@@ -20,6 +21,7 @@ class LanguageModel(keras.Model):
     Args:
         bilm: The network below the heads.
         vocabulary_size: Number V of target words, the most frequent first.
+        dropout: Share of what each LSTM layer and the softmax read that is dropped in training, in [0, 1).
 
     Call arguments:
         inputs: Dictionary of ``character_ids`` int32 (M, W), ``index`` int32 (B, T + 2) and
@@ -35,11 +37,13 @@ class LanguageModel(keras.Model):
     Reference: Jozefowicz et al. 2016, arXiv 1602.02410; Peters et al. 2018, arXiv 1802.05365.
     """
 
-    def __init__(self, bilm: BiLM, vocabulary_size: int, **kwargs: Any) -> None:
+    def __init__(self, bilm: BiLM, vocabulary_size: int, *, dropout: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # Layers
         self.bilm = bilm
         self.vocabulary_size = vocabulary_size
+        self.dropout = dropout
+        self.drop = keras.layers.Dropout(dropout) if dropout else None
         width = bilm.options.lstm.projection_dim
         self.softmax_kernel = self.add_weight(
             shape=(vocabulary_size, width),
@@ -71,13 +75,15 @@ class LanguageModel(keras.Model):
         """Returns float (2N, P) and int32 (2N,): all forward positions, then all backward ones."""
         index = inputs["index"]
         num_tokens = ops.zeros_like(index[:, 0]) + ops.shape(index)[1] - 2
-        directions = self.bilm.read(inputs["character_ids"], index, num_tokens, training=training)
+        drop = functools.partial(self.drop, training=True) if self.drop and training else None
+        directions = self.bilm.read(inputs["character_ids"], index, num_tokens, training=training, drop=drop)
         targets = ops.transpose(inputs["targets"])
         # Forward looks from a position to the next one, backward to the one before.
         width = self.bilm.options.lstm.projection_dim
         hidden = ops.concatenate([directions.forward[-1][:-1], directions.backward[-1][1:]])
         wanted = ops.concatenate([targets[1:], targets[:-1]])
-        return ops.reshape(hidden, (-1, width)), ops.reshape(wanted, (-1,))
+        hidden = ops.reshape(hidden, (-1, width))
+        return drop(hidden) if drop else hidden, ops.reshape(wanted, (-1,))
 
     def _sampled_losses(self, hidden: Any, targets: Any, negatives: Any, log_expected: Any) -> Any:
         """Cross-entropy over the true word and the sample, (2N,); importance-corrected logits."""
@@ -113,6 +119,7 @@ class LanguageModel(keras.Model):
             **super().get_config(),
             "bilm": keras.saving.serialize_keras_object(self.bilm),
             "vocabulary_size": self.vocabulary_size,
+            "dropout": self.dropout,
         }
 
     @classmethod

@@ -1,6 +1,6 @@
 """The biLM: characters of sentences → a vector per token and layer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -111,6 +111,7 @@ class BiLM(keras.layers.Layer):
         initial_states: Sequence[tuple[State, State]] | None = None,
         *,
         training: bool = False,
+        drop: Callable[[Any], Any] | None = None,
     ) -> Directions:
         """Runs both stacks over whole sentences, marks included.
 
@@ -122,6 +123,7 @@ class BiLM(keras.layers.Layer):
                 batch returned them; zeros when absent. ELMo's reference code carries the state from
                 batch to batch; it is here to compare with it.
             training: As in `call`.
+            drop: Dropout, applied to what each LSTM layer reads; a skip connection passes it by.
 
         Returns:
             Every layer in both directions.
@@ -145,7 +147,8 @@ class BiLM(keras.layers.Layer):
                 if initial_states
                 else [cell.initial_state(batch_size) for cell in cells]
             )
-            sequences = scan_side_by_side(cells, (forward, backward), states, training=training)
+            read = (drop(forward), drop(backward)) if drop else (forward, backward)
+            sequences = scan_side_by_side(cells, read, states, training=training)
             if initial_states:
                 forward_sequence, backward_sequence = sequences
                 final_states.append((_last(forward_sequence, total), _last(backward_sequence, total)))

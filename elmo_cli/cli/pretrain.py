@@ -128,6 +128,13 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
         help_text="Muon learns more per token.",
     ),
     options.option(
+        "--dropout",
+        metavar="X",
+        type=click.FloatRange(0, 1, max_open=True),
+        default=0.0,
+        help_text="Share of what each layer reads that is dropped in training.",
+    ),
+    options.option(
         "--precision",
         type=click.Choice(["auto", "float32", "bfloat16"]),
         default="auto",

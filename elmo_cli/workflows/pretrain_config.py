@@ -35,6 +35,8 @@ class PretrainConfig:
         batch_tokens: Tokens per batch; twice as many after a twentieth of the budget.
         max_sentence_tokens: Longer sentences are cut into pieces.
         lower_share: Share of the sentences that are lower-cased, since many users' texts are.
+        dropout: Share of what each layer reads that is dropped in training. Where text is plenty for the
+            network, as it mostly is, it slows learning down.
         num_negatives: Distinct words per batch against which the true ones are scored.
         optimizer: ``muon``, which learns more per token, or ``adam``.
         learning_rate: The optimizer's highest step size; when absent, see `highest_rate`.
@@ -60,6 +62,7 @@ class PretrainConfig:
     batch_tokens: int = 2560
     max_sentence_tokens: int = 64
     lower_share: float = 0.2
+    dropout: float = 0.0
     num_negatives: int = 2048
     optimizer: Literal["muon", "adam"] = "muon"
     learning_rate: float | None = None

@@ -46,7 +46,9 @@ class PretrainModel:
         self.corpus = corpus
         keras.utils.set_random_seed(config.seed)
         vocabulary_size = len(corpus.vocabulary)
-        self.language_model = LanguageModel(BiLM(options, dtype=policy), vocabulary_size, dtype="float32")
+        self.language_model = LanguageModel(
+            BiLM(options, dtype=policy), vocabulary_size, dropout=config.dropout, dtype="float32"
+        )
         self.language_model.build()
         self.losses = tf.function(self.language_model, input_signature=[signature(sampled=False)])
         self.speller = Speller(options.char_cnn.max_characters_per_token, options.char_cnn.max_filter_width)

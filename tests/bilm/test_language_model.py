@@ -170,3 +170,19 @@ def test_matrices_are_told_from_tables_and_vectors(model: LanguageModel) -> None
         "projection_kernel": {1},
         "projection_bias": {0},
     }
+
+
+def test_dropout_is_at_work_in_training_only_and_goes_on_where_it_stood() -> None:
+    bilm = tiny_bilm()
+    model = LanguageModel(bilm, len(VOCABULARY), dropout=0.5)
+    model.build()
+    plain = LanguageModel(bilm, len(VOCABULARY))
+    plain.build()
+    plain.softmax_kernel.assign(model.softmax_kernel)
+    np.testing.assert_array_equal(model(batch()), plain(batch()))
+    before = [variable.numpy() for variable in model.variables]
+    first, second = model(batch(), training=True).numpy(), model(batch(), training=True).numpy()
+    assert len({tuple(losses) for losses in (first, second, plain(batch()).numpy())}) == 3
+    for variable, value in zip(model.variables, before, strict=True):
+        variable.assign(value)
+    np.testing.assert_array_equal(model(batch(), training=True), first)
