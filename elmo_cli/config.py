@@ -120,6 +120,8 @@ class ElmoConfig:
         handle: ``bundled``, a TensorFlow Hub URL, a directory, a .tar.gz, an AllenNLP directory,
             or ``OPTIONS.json,WEIGHTS.hdf5``.
         trainable: ``none`` keeps everything of ELMo fixed; ``mix`` learns the mix of its layers.
+        adapt: Whether a native ELMo is adapted to the training texts first; it is then part of the run.
+        adapt_minutes: Most minutes for that, above 0; it ends earlier where nothing gets better.
         precision: Of the matrix products inside a native ELMo: ``bfloat16``, ``float32``, or ``auto``, which
             is bfloat16 where the processor has instructions for it.
         batch_tokens: Most tokens (rows times longest row) embedded at once; when absent, as many as take
@@ -129,6 +131,8 @@ class ElmoConfig:
 
     handle: str = "bundled"
     trainable: Literal["none", "mix"] = "mix"
+    adapt: bool = False
+    adapt_minutes: float = 10.0
     precision: PrecisionSetting = "auto"
     batch_tokens: int | None = None
     memory_bytes: int = 2_000_000_000
@@ -138,6 +142,8 @@ class ElmoConfig:
         _check(bool(self.handle.strip()), "elmo.handle", "bundled, a URL or a path", self.handle)
         positive = self.batch_tokens is None or self.batch_tokens >= 1
         _check(positive, "elmo.batch_tokens", "at least 1", self.batch_tokens)
+        finite = 0 < self.adapt_minutes < math.inf
+        _check(finite, "elmo.adapt_minutes", "a positive number", self.adapt_minutes)
         _check(self.memory_bytes >= 0, "elmo.memory_bytes", "at least 0", self.memory_bytes)
 
 

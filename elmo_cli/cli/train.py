@@ -87,6 +87,10 @@ logger = logging.getLogger(__name__)
     options.setting(
         "--trainable", "elmo.trainable", "What of ELMo is trained: nothing, or the mix of its layers."
     ),
+    options.switch(
+        "--adapt", "elmo.adapt", "Adapt a native ELMo to the training texts first; the run then contains it."
+    ),
+    options.setting("--adapt-minutes", "elmo.adapt_minutes", "Most time for that.", metavar="N"),
 )
 @options.section(
     "Classifier and training",

@@ -35,6 +35,11 @@ class RunDirectory:
         return self.path / "model"
 
     @property
+    def elmo(self) -> Path:
+        """Directory of the ELMo that was adapted to the training texts; most runs have none."""
+        return self.path / "elmo"
+
+    @property
     def checkpoints(self) -> Path:
         """Directory of what a killed training needs to go on."""
         return self.path / "checkpoints"
