@@ -99,17 +99,22 @@ class LanguageModel(keras.Model):
         logits = ops.cast(logits, "float32") + self.softmax_bias
         return ops.logsumexp(logits, axis=-1) - ops.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
 
-    def num_matrices(self, variable: keras.Variable) -> int:
-        """Tells how many matrices stand side by side in a trainable variable; 0 where its rows are a table.
+    def matrices(self, variable: keras.Variable) -> tuple[int, int] | None:
+        """Tells of which equal matrices a trainable variable consists, for optimizers that move matrices.
 
-        An optimizer that takes matrices as wholes asks this: the kernel of an LSTM is four, one per gate.
+        Args:
+            variable: A trainable variable of the model.
+
+        Returns:
+            How many stand one below the other and side by side, or None where it is a table, a filter or a
+            vector. The kernel of an LSTM is one matrix per gate for its input, and one for its last output.
         """
         if variable.path in {self.softmax_kernel.path, self.bilm.character_cnn.character_embedding.path}:
-            return 0
+            return None
         cells = (*self.bilm.forward_cells, *self.bilm.backward_cells)
         if variable.path in {cell.kernel.path for cell in cells}:
-            return 4
-        return int(len(variable.shape) == 2)
+            return 2, 4
+        return (1, 1) if len(variable.shape) == 2 else None
 
     # Config
 

@@ -19,13 +19,13 @@ class Muon(FusedAdam):
     A gradient's few large directions do not drown the many small ones, so a matrix learns more from
     the same number of tokens; `benchmarks/pretrain.py` measures it against Adam.
 
-    Keras's own Muon takes a matrix as a whole, in float32. The kernel of an LSTM is four matrices side by
-    side, and the products here may be in bfloat16, where that is fast.
+    Keras's own Muon takes a variable as one matrix, in float32. The kernel of an LSTM is eight of them, and
+    the products here may be in bfloat16, where that is fast.
 
     Args:
         learning_rate: A positive number; of both kinds of steps, for a step of a matrix is scaled to the
             usual size of Adam's.
-        blocks: From a variable to the number of matrices that stand side by side in it; 0 for Adam.
+        grid: From a variable to the rows and columns of equal matrices that it consists of; None for Adam.
         momentum: Share of the momentum that is kept, in [0, 1); Nesterov's variant.
         dtype: Of the products, ``float32`` or ``bfloat16``.
         **kwargs: Those of `keras.optimizers.Adam`, for the other variables.
@@ -38,14 +38,14 @@ class Muon(FusedAdam):
     def __init__(
         self,
         learning_rate: float,
-        blocks: Callable[[keras.Variable], int],
+        grid: Callable[[keras.Variable], tuple[int, int] | None],
         *,
         momentum: float = 0.95,
         dtype: str = "float32",
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.blocks = blocks
+        self.grid = grid
         self.momentum = momentum
         self.dtype = dtype
 
@@ -53,7 +53,7 @@ class Muon(FusedAdam):
         """Makes the optimizer's state for variables."""
         super().build(variables)
         # `update_step` is given bare TensorFlow variables, which have no path.
-        self.num_blocks = [self.blocks(variable) for variable in variables]
+        self.grids = [self.grid(variable) for variable in variables]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Moves one variable; called by `apply`.
@@ -64,19 +64,32 @@ class Muon(FusedAdam):
             learning_rate: Scalar.
         """
         index = self._get_variable_index(variable)
-        num_blocks = self.num_blocks[index]
-        if not num_blocks:
+        grid = self.grids[index]
+        if grid is None:
             super().update_step(gradient, variable, learning_rate)
             return
         momentum = self._momentums[index]
         self.assign(momentum, self.momentum * momentum + gradient)
         ahead = gradient + self.momentum * momentum
-        matrices = tf.stack(tf.split(ahead, num_blocks, axis=-1))
-        step = orthogonalise(matrices, self.dtype)
+        matrices = _cut(ahead, *grid)
         # An orthogonal matrix of M x N has a root mean square of 1 / sqrt(max(M, N)); Adam's step about 0.2.
         scale = 0.2 * max(matrices.shape[-2:]) ** 0.5
-        joined = tf.concat(tf.unstack(step), axis=-1)
-        self.assign_sub(variable, tf.cast(learning_rate * scale, variable.dtype) * joined)
+        step = _join(orthogonalise(matrices, self.dtype), *grid)
+        self.assign_sub(variable, tf.cast(learning_rate * scale, variable.dtype) * step)
+
+
+def _cut(whole: tf.Tensor, rows: int, columns: int) -> tf.Tensor:
+    """Cuts (rows * M, columns * N) into (rows * columns, M, N)."""
+    height, width = whole.shape[0] // rows, whole.shape[1] // columns
+    blocks = tf.transpose(tf.reshape(whole, (rows, height, columns, width)), (0, 2, 1, 3))
+    return tf.reshape(blocks, (rows * columns, height, width))
+
+
+def _join(matrices: tf.Tensor, rows: int, columns: int) -> tf.Tensor:
+    """Puts together what `_cut` cut."""
+    _, height, width = matrices.shape
+    blocks = tf.transpose(tf.reshape(matrices, (rows, columns, height, width)), (0, 2, 1, 3))
+    return tf.reshape(blocks, (rows * height, columns * width))
 
 
 def orthogonalise(matrices: tf.Tensor, dtype: str = "float32") -> tf.Tensor:

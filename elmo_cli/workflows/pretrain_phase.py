@@ -70,7 +70,7 @@ def _optimizer(plan: PhasePlan, model: PretrainModel) -> FusedAdam:
         return FusedAdam(plan.learning_rate, beta_2=0.99, global_clipnorm=1.0)
     return Muon(
         plan.learning_rate,
-        model.language_model.num_matrices,
+        model.language_model.matrices,
         dtype=model.language_model.bilm.compute_dtype,
         beta_2=0.99,
         global_clipnorm=1.0,

@@ -24,18 +24,20 @@ def test_singular_values_come_near_one_and_singular_vectors_stay(shape: tuple, d
     np.testing.assert_allclose(inner - diagonal[:, None] * np.eye(inner.shape[-1]), 0, atol=tolerance)
 
 
-def test_matrices_side_by_side_are_moved_each_for_itself() -> None:
+def test_matrices_in_a_grid_are_moved_each_for_itself() -> None:
     random = np.random.default_rng(2)
-    gradient = random.normal(size=(4, 12)).astype(np.float32)
+    gradient = random.normal(size=(8, 12)).astype(np.float32)
     gradient[:, 6:] *= 1e-3
-    whole = keras.Variable(np.zeros((4, 12), np.float32))
-    parts = [keras.Variable(np.zeros((4, 6), np.float32)) for _ in range(2)]
-    for variables, gradients in (([whole], [gradient]), (parts, np.split(gradient, 2, axis=1))):
-        optimizer = Muon(0.01, lambda variable: variable.shape[1] // 6)
+    whole = keras.Variable(np.zeros((8, 12), np.float32))
+    parts = [keras.Variable(np.zeros((4, 6), np.float32)) for _ in range(4)]
+    quarters = [gradient[:4, :6], gradient[:4, 6:], gradient[4:, :6], gradient[4:, 6:]]
+    for variables, gradients in (([whole], [gradient]), (parts, quarters)):
+        optimizer = Muon(0.01, lambda variable: (variable.shape[0] // 4, variable.shape[1] // 6))
         optimizer.build(variables)
         for _ in range(3):
             optimizer.apply([tf.constant(one) for one in gradients], variables)
-    np.testing.assert_allclose(whole, np.concatenate(parts, axis=1), atol=1e-6)
+    upper, lower = np.concatenate(parts[:2], axis=1), np.concatenate(parts[2:], axis=1)
+    np.testing.assert_allclose(whole, np.concatenate([upper, lower]), atol=1e-6)
     # Three steps of the size of Adam's.
     assert 0.01 * 0.2 * 2 < np.sqrt(np.mean(whole.numpy() ** 2)) < 0.01 * 0.2 * 4
 
@@ -44,7 +46,7 @@ def test_other_variables_are_moved_as_by_adam() -> None:
     random = np.random.default_rng(3)
     results = []
     gradients = [tf.constant(random.normal(size=5), tf.float32) for _ in range(4)]
-    for optimizer in (FusedAdam(0.01, beta_2=0.9), Muon(0.01, lambda _: 0, beta_2=0.9)):
+    for optimizer in (FusedAdam(0.01, beta_2=0.9), Muon(0.01, lambda _: None, beta_2=0.9)):
         variable = keras.Variable(np.ones(5, np.float32))
         optimizer.build([variable])
         for gradient in gradients:
