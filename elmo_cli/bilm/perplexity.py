@@ -78,5 +78,6 @@ def measure_perplexity(
             nats += np.asarray(losses(batch), np.float64) * size
             seen += size
             unknown += int((batch["targets"] == UNKNOWN_ID).sum())
-    forward, backward = np.exp(nats / seen)
+    with np.errstate(over="ignore"):  # of a model that learned far too fast it is infinite
+        forward, backward = np.exp(nats / seen)
     return Perplexity(float(forward), float(backward), unknown / seen, seen)

@@ -61,3 +61,11 @@ def test_perplexity_is_that_of_an_oracle(tmp_path: Path, cased: bool) -> None:
     assert result.tokens == 15 + 4  # every token has the same weight, and every sentence one mark
     assert result.unknown_share == pytest.approx(unknown_share)
     assert unknown_share == pytest.approx((3 if cased else 1) / 19)
+
+
+def test_a_model_that_is_far_off_has_an_infinite_perplexity() -> None:
+    result = measure_perplexity(
+        lambda batch: np.array([1000.0, 2.0]), HELD_OUT, Vocabulary(WORDS), Speller(50, 3), batch_tokens=8
+    )
+    assert result.forward == result.nats == np.inf
+    assert result.backward == pytest.approx(np.exp(2.0))
