@@ -43,10 +43,13 @@ def adapt(run: NewRun, tables: TrainingTables, handle: str) -> str:
         RunError: If the run directory cannot be written.
         KeyboardInterrupt: On Ctrl-C; the run can be resumed.
     """
-    InitialElmo.find(handle)  # said before anything is written
+    output = run.directory.elmo
+    record = output / _RECORD
+    finished = run.resume and record.is_file()
+    if not finished:
+        InitialElmo.find(handle)  # what cannot be adapted is said before anything is written
     directory = run.begin()
-    output, record = directory.elmo, directory.elmo / _RECORD
-    if not (run.resume and record.is_file()):
+    if not finished:
         checkpoint = checkpoint_directory(output) / "state.npz"
         resume = run.resume and checkpoint.is_file()
         if output.exists() and not resume:
@@ -65,8 +68,8 @@ def adapt(run: NewRun, tables: TrainingTables, handle: str) -> str:
             "tokens_seen": result.progress.tokens,
             "seconds": round(result.progress.seconds, 1),
         }
-        shutil.rmtree(checkpoint_directory(output), ignore_errors=True)
         write_text(record, json.dumps(found, indent=2) + "\n")
+        shutil.rmtree(checkpoint_directory(output), ignore_errors=True)
     run.record["adaptation"] = {"began_with": handle, **_read(record)}
     return str(output)
 

@@ -68,6 +68,7 @@ def model_card(
             else "all its layers count the same"
         ),
         f"- pooling {' and '.join(config.classifier.pool)}, hidden layers {hidden}",
+        *([_adaptation(record["adaptation"])] if "adaptation" in record else []),
         *([f"- {describe_tfidf(record['tfidf'])}"] if "tfidf" in record else []),
         *hashes,
         "",
@@ -83,3 +84,15 @@ def model_card(
         "RUN is this directory.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _adaptation(record: Mapping[str, Any]) -> str:
+    """Says what adapting the ELMo to the training texts brought."""
+    before, after = (
+        f"{found['forward']:.1f} forward, {found['backward']:.1f} backward"
+        for found in (record["before"], record["after"])
+    )
+    return (
+        f"- this ELMo is `{record['began_with']}` adapted to the training texts; held-out perplexity before: "
+        f"{before}; after: {after}"
+    )

@@ -60,6 +60,10 @@ def test_an_interrupted_adaptation_is_gone_on_with_and_the_run_can_be_moved(
     assert adaptation["began_with"] == str(elmo)
     assert adaptation["tokens_seen"] > 0
     assert adaptation["after"]["forward"] <= adaptation["before"]["forward"] * 1.5
+    assert (
+        f"`{elmo}` adapted to the training texts; held-out perplexity before: "
+        in (path / "MODEL_CARD.md").read_text()
+    )
     assert not (path / "elmo" / "checkpoint").exists()
     assert "training table of the run" in (path / "elmo" / "MODEL_CARD.md").read_text()
 
