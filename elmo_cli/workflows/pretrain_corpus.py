@@ -63,6 +63,8 @@ class PretrainCorpus:
             DataError: If a text or the list of words cannot be read, or is empty; see `open_texts`.
             RunError: If the directory cannot be written.
         """
+        # Mistakes in what is small are said before a large text is read.
+        listed = None if config.vocabulary is None else read_vocabulary(config.vocabulary, cased=config.cased)
         given, measured_on = _given_held_out(config, directory, resume=False)
         texts = tuple(open_texts(config.corpus, config, directory, "text", resume=False))
         logger.info("Counting the words of %d files.", len(texts))
@@ -80,7 +82,11 @@ class PretrainCorpus:
                 len(sentences),
                 held_out.one_in,
             )
-        vocabulary = _vocabulary(config, counts, cased=cased)
+        if listed is not None:
+            vocabulary = listed.sorted_by(counts)
+        else:
+            cased = cased if config.cased is None else config.cased
+            vocabulary = Vocabulary.build(counts, config.vocabulary_size, cased=cased)
         files.write_text(directory / _VOCABULARY, vocabulary.to_text())
         measured = _cut(sentences, config)
         return cls(texts, file_tokens, vocabulary, held_out, measured, measured_on), counts
@@ -133,14 +139,6 @@ def _given_held_out(config: PretrainConfig, directory: Path, *, resume: bool) ->
     if not sentences:
         raise DataError(f"{config.held_out} holds no token to measure perplexity on.")
     return sentences, ", ".join(text.name for text in texts)
-
-
-def _vocabulary(config: PretrainConfig, counts: Counter[str], *, cased: bool) -> Vocabulary:
-    if config.vocabulary is not None:
-        return read_vocabulary(config.vocabulary, cased=config.cased).sorted_by(counts)
-    return Vocabulary.build(
-        counts, config.vocabulary_size, cased=cased if config.cased is None else config.cased
-    )
 
 
 def _cut(sentences: Sequence[list[str]], config: PretrainConfig) -> list[list[str]]:
