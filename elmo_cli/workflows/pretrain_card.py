@@ -1,11 +1,11 @@
 """MODEL_CARD.md of a pre-trained ELMo."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from elmo_cli import __version__
+from elmo_cli.config import DataConfig
 from elmo_cli.elmo.source import ElmoSource
 from elmo_cli.workflows.pretrain_config import PretrainConfig
 from elmo_cli.workflows.pretrain_log import LogEntry, PretrainResult, log_table
@@ -116,7 +116,8 @@ def _facts(
 def _settings(config: PretrainConfig) -> dict[str, Any]:
     """Returns what the training was told, but for what stands elsewhere on the card."""
     told = {key: value for key, value in vars(config).items() if key not in ("corpus", "data", "licence")}
-    told |= {key: value for key, value in dataclasses.asdict(config.data).items() if value}
+    usual = vars(DataConfig())
+    told |= {key: value for key, value in vars(config.data).items() if value != usual[key]}
     return {
         key: value.name if isinstance(value, Path) else value
         for key, value in told.items()
