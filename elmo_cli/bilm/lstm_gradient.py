@@ -118,13 +118,15 @@ def _backward(cell: ProjectedLSTMCell, run: _Run, kept: _Kept, after: State, ups
     of_inputs, recurrent = run.weights.kernel[:num_inputs], run.weights.kernel[num_inputs:]
 
     gates_gradient = _compiled_gates_gradient(cell.cell_clip)
+    # 1 where the projection's clip let the gradient through, else 0.
+    inside = _through_clip(tf.ones_like(kept.projected), kept.projected, cell.projection_clip)
 
     def step(later: State, at: Any) -> tuple[State, _StepGradient]:
-        one, memory, direct = at
-        d_projected = _through_clip(later.output + direct.output, one.projected, cell.projection_clip)
+        gates, memory, inside, direct = at
+        d_projected = inside * (later.output + direct.output)
         d_hidden = tf.matmul(d_projected, run.weights.projection_kernel, transpose_b=True)
         d_gates, d_memory, hidden = gates_gradient(
-            one.gates, run.weights.bias, memory, d_hidden, later.memory, direct.memory
+            gates, run.weights.bias, memory, d_hidden, later.memory, direct.memory
         )
         d_output = tf.matmul(d_gates, recurrent, transpose_b=True)
         return State(d_output, d_memory), _StepGradient(d_gates, hidden, d_projected)
@@ -137,7 +139,7 @@ def _backward(cell: ProjectedLSTMCell, run: _Run, kept: _Kept, after: State, ups
     d_state, steps = scan(
         step,
         State(*map(tf.zeros_like, run.state)),
-        (kept, before.memory, upstream),
+        (kept.gates, before.memory, inside, upstream),
         like=like,
         reverse=True,
     )
