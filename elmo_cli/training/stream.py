@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from elmo_cli.errors import ConfigError, RunError
 from elmo_cli.files import atomic_write
+from elmo_cli.training.interruption import SecondInterrupt, interrupted_between_steps
 
 logger = logging.getLogger(__name__)
 
@@ -143,30 +144,36 @@ def fit_stream(
 
     Raises:
         ConfigError: If the loss is not a number any more; nothing is saved then.
-        KeyboardInterrupt: If the user interrupts; after a last pause.
+        KeyboardInterrupt: If the user interrupts; after the step under way and a last pause. A second
+            interruption is raised at once, without a pause.
     """
     progress = start
     begin = time.monotonic() - start.seconds
     report = _Report(budget, start, line_every_s)
     last_pause = time.monotonic()
-    try:
-        while budget.spent(progress) < 1.0:
-            optimizer.learning_rate.assign(schedule(progress.steps, budget.spent(progress)))
-            num_tokens, batch = next_batch(progress)
-            losses = np.asarray(step(batch))
-            if not np.isfinite(losses).all():
-                raise ConfigError(
-                    f"The loss is not a number any more after {progress.steps} steps. Lower "
-                    f"--learning-rate (it is {schedule.peak:g}); the last checkpoint is from before."
-                )
-            progress = Progress(progress.steps + 1, progress.tokens + num_tokens, time.monotonic() - begin)
-            report.add(progress, losses)
-            if time.monotonic() - last_pause >= pause_every_s and budget.spent(progress) < 1.0:
-                pause(progress)
-                last_pause = time.monotonic()
-    except KeyboardInterrupt:
-        pause(progress)
-        raise
+    with interrupted_between_steps() as check_interruption:
+        try:
+            while budget.spent(progress) < 1.0:
+                check_interruption()
+                optimizer.learning_rate.assign(schedule(progress.steps, budget.spent(progress)))
+                num_tokens, batch = next_batch(progress)
+                losses = np.asarray(step(batch))
+                if not np.isfinite(losses).all():
+                    raise ConfigError(
+                        f"The loss is not a number any more after {progress.steps} steps. Lower "
+                        f"--learning-rate (it is {schedule.peak:g}); the last checkpoint is from before."
+                    )
+                seconds = time.monotonic() - begin
+                progress = Progress(progress.steps + 1, progress.tokens + num_tokens, seconds)
+                report.add(progress, losses)
+                if time.monotonic() - last_pause >= pause_every_s and budget.spent(progress) < 1.0:
+                    pause(progress)
+                    last_pause = time.monotonic()
+        except SecondInterrupt:
+            raise  # it may have fallen into a step
+        except KeyboardInterrupt:
+            pause(progress)
+            raise
     pause(progress)
     return replace(progress, seconds=time.monotonic() - begin)
 

@@ -1,6 +1,7 @@
 """Training on a stream: budgets, learning rates, pauses, interruptions, checkpoints."""
 
 import logging
+import signal
 from pathlib import Path
 
 import keras
@@ -225,3 +226,30 @@ def test_a_checkpoint_of_another_model_or_a_damaged_one_is_refused(tmp_path: Pat
     np.savez(path, v0=np.zeros(3))
     with pytest.raises(RunError, match=r"state\.npz: a checkpoint of another version"):
         read_facts(path)
+
+
+def test_ctrl_c_within_a_step_is_heeded_after_the_step_is_counted(clock: Clock) -> None:
+    def interrupt(step: int) -> list[float]:
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+        return [1.0, 2.0]
+
+    run = Run(clock, losses=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run.fit()
+    assert [pause.steps for pause in run.pauses] == [4]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_saves_nothing(clock: Clock) -> None:
+    def interrupt(step: int) -> list[float]:
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return [1.0, 2.0]
+
+    run = Run(clock, losses=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run.fit()
+    assert run.pauses == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
