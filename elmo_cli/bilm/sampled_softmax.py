@@ -1,17 +1,9 @@
-"""Cross-entropy over the true word and words drawn at random, with its gradient written out.
-
-The logits are by far the largest arrays of pre-training. Automatic differentiation goes over them a dozen
-times; here one compiled pass gives the losses and the probabilities, and the gradients are two products.
-"""
+"""Cross-entropy over the true word and words drawn at random."""
 
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
-
-# Rows are filled up to a multiple of this: the compiled pass is compiled anew for every number of rows.
-_ROWS = 1024
 
 # A logit that no softmax notices.
 _NEVER = -1e9
@@ -31,16 +23,30 @@ def sampled_softmax_losses(
         negatives: int32 (K,), the sampled words.
 
     Returns:
-        float32 (N,), in nats. Gradients reach `hidden`, `true_logits`, `kernel` and `bias`.
+        float32 (N,), in nats. Gradients reach `hidden`, `true_logits`, `kernel` and `bias`; under
+        TensorFlow they are computed as `softmax_gradient` describes, else automatically: the same.
     """
     kernel = ops.cast(kernel, hidden.dtype)
     if keras.backend.backend() == "tensorflow":
-        return _losses(hidden, true_logits, kernel, bias, targets, negatives)
-    return _cross_entropy(ops.matmul(hidden, ops.transpose(kernel)), true_logits, bias, targets, negatives)[0]
+        from elmo_cli.bilm.softmax_gradient import losses_for_training
+
+        return losses_for_training(hidden, true_logits, kernel, bias, targets, negatives)
+    return cross_entropy(ops.matmul(hidden, ops.transpose(kernel)), true_logits, bias, targets, negatives)[0]
 
 
-def _cross_entropy(logits: Any, true_logits: Any, bias: Any, targets: Any, negatives: Any) -> Any:
-    """Returns losses (N,), probabilities of the sampled words (N, K) and of the true ones (N,)."""
+def cross_entropy(logits: Any, true_logits: Any, bias: Any, targets: Any, negatives: Any) -> Any:
+    """Computes the losses from the sampled words' logits.
+
+    Args:
+        logits: float (N, K), without their biases.
+        true_logits: As in `sampled_softmax_losses`, like what follows.
+        bias: float32 (K,).
+        targets: int32 (N,).
+        negatives: int32 (K,).
+
+    Returns:
+        Losses, float32 (N,); probabilities of the sampled words, (N, K), and of the true ones, float32 (N,).
+    """
     exact = ops.cast(logits, "float32") + bias
     exact = ops.where(negatives[None, :] == targets[:, None], _NEVER, exact)
     highest = ops.maximum(ops.max(exact, axis=1), true_logits)
@@ -48,44 +54,3 @@ def _cross_entropy(logits: Any, true_logits: Any, bias: Any, targets: Any, negat
     total = ops.sum(weights, axis=1) + true_weights
     losses = ops.log(total) + highest - true_logits
     return losses, ops.cast(weights / total[:, None], logits.dtype), true_weights / total
-
-
-@tf.function(jit_compile=True, autograph=False)
-def _compiled_cross_entropy(*args: tf.Tensor) -> Any:
-    return _cross_entropy(*args)
-
-
-@tf.custom_gradient
-def _losses(
-    hidden: tf.Tensor,
-    true_logits: tf.Tensor,
-    kernel: tf.Tensor,
-    bias: tf.Tensor,
-    targets: tf.Tensor,
-    negatives: tf.Tensor,
-) -> Any:
-    num_rows = tf.shape(hidden)[0]
-    filling = -num_rows % _ROWS
-    rows = tf.pad(hidden, [[0, filling], [0, 0]])
-    losses, probabilities, true_probabilities = _compiled_cross_entropy(
-        tf.matmul(rows, kernel, transpose_b=True),
-        tf.pad(true_logits, [[0, filling]]),
-        bias,
-        tf.pad(targets, [[0, filling]]),
-        negatives,
-    )
-
-    def gradient(upstream: tf.Tensor) -> Any:
-        # What is upstream scales rows: the small factor of each product, not the probabilities.
-        scale = tf.cast(tf.pad(upstream, [[0, filling]]), hidden.dtype)[:, None]
-        d_hidden = scale * tf.matmul(probabilities, kernel)
-        return (
-            d_hidden[:num_rows],
-            upstream * (true_probabilities[:num_rows] - 1.0),
-            tf.matmul(probabilities, scale * rows, transpose_a=True),
-            tf.cast(tf.matmul(probabilities, scale, transpose_a=True)[:, 0], bias.dtype),
-            None,
-            None,
-        )
-
-    return losses[:num_rows], gradient

@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from elmo_cli.bilm.sampled_softmax import _cross_entropy, sampled_softmax_losses
+from elmo_cli.bilm.sampled_softmax import cross_entropy, sampled_softmax_losses
 
 
 def example(num_rows: int = 7) -> dict[str, tf.Tensor]:
@@ -35,7 +35,7 @@ def test_the_gradient_is_that_of_automatic_differentiation() -> None:
         tape.watch(sources)
         actual = tf.reduce_sum(weights * sampled_softmax_losses(**given))
         logits = tf.matmul(given["hidden"], given["kernel"], transpose_b=True)
-        plain = _cross_entropy(
+        plain = cross_entropy(
             logits, given["true_logits"], given["bias"], given["targets"], given["negatives"]
         )
         expected = tf.reduce_sum(weights * plain[0])
