@@ -118,7 +118,7 @@ def equal_length_batches(
             waiting[length] = [of_length[i] for i in order[full:]]
         for i in rng.permutation(len(batches)):
             yield batches[i]
-    rest = [of_length for of_length in waiting.values() if of_length]
+    rest = [part for of_length in waiting.values() for part in _round_parts(of_length)]
     for i in rng.permutation(len(rest)):
         yield rest[i]
 
@@ -131,6 +131,14 @@ def _round(rows: int) -> int:
     """
     zeros = max(0, rows.bit_length() - 3)
     return rows >> zeros << zeros
+
+
+def _round_parts(sentences: list[list[str]]) -> Iterator[list[list[str]]]:
+    """Cuts what is left of a length into batches of such sizes."""
+    while sentences:
+        rows = _round(len(sentences))
+        yield sentences[:rows]
+        sentences = sentences[rows:]
 
 
 @dataclass(frozen=True)

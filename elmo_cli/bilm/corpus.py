@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from elmo_cli.bilm.vocabulary import Vocabulary as Vocabulary
 from elmo_cli.errors import DataError
 
 Reader = Callable[[Path], Iterator[list[str]]]
