@@ -10,7 +10,8 @@ class NegativeSampler:
 
     Args:
         vocabulary_size: Number V of words, the most frequent first.
-        num_words: Number K of distinct words to draw; V of them, if there are not more.
+        num_words: Number K of distinct words to draw; all V, if there are hardly more: waiting for the
+            rarest ones would take long.
         seed: Of the draws.
 
     Reference: `tf.random.log_uniform_candidate_sampler` with ``unique=True``.
@@ -18,7 +19,7 @@ class NegativeSampler:
 
     def __init__(self, vocabulary_size: int, num_words: int, seed: int) -> None:
         self.vocabulary_size = vocabulary_size
-        self.num_words = min(num_words, vocabulary_size)
+        self.num_words = num_words if vocabulary_size > 1.2 * num_words else vocabulary_size
         self.seed = seed
         rank = np.arange(vocabulary_size, dtype=np.float64)
         self.log_missed = np.log1p(-np.log1p(1.0 / (rank + 1.0)) / np.log(vocabulary_size + 1.0))
