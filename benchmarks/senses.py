@@ -31,6 +31,7 @@ from quality import spread
 
 from elmo_cli.classifier.encoding import Encoder
 from elmo_cli.classifier.head_choice import choose_head
+from elmo_cli.classifier.linear_head import solve_linear_head
 from elmo_cli.classifier.pooled_classifier import PooledClassifier
 from elmo_cli.classifier.pooling import MaskedPooling, MaskedTokens
 from elmo_cli.config import FIXED_POOLINGS, RunConfig
@@ -69,9 +70,11 @@ def learned(
         joined=joined,
         mix_l2=config.classifier.mix_l2,
     )
-    parts = (LabelledArrays(vectors, targets[rows], rows) for rows in (train[kept], train[held_out]))
+    parts = [LabelledArrays(vectors, targets[rows], rows) for rows in (train[kept], train[held_out])]
     model.adapt(vectors, train[kept])
+    solve_linear_head(model, parts[:1])
     fit(model, *parts, config.training, seed=seed)
+    solve_linear_head(model, parts)  # few rows: those kept for validation are learned from, too
     logits = np.asarray(model(vectors[test].astype(np.float32), training=False))
     return float((logits.argmax(axis=1) == targets[test]).mean())
 
