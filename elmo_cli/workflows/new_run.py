@@ -44,7 +44,8 @@ class NewRun:
         path: Where the run is wanted.
         config: Written as config.yaml.
         force: Whether a run that is there may be replaced; anything else never is.
-        resume: Whether a run that is there is gone on with; its training says whether it is the same.
+        resume: Whether a run that is there is gone on with; its training says whether it is the same. Only
+            whether it adapts its ELMo is compared here, before minutes are spent on that.
         command: The command line, for the record.
 
     Attributes:
@@ -56,7 +57,9 @@ class NewRun:
             early with usable results.
 
     Raises:
-        RunError: If something is in the way, or the place cannot be written.
+        RunError: If something is in the way, the place cannot be written, or a run that adapts its ELMo is
+            gone on with as one that does not, or the other way round.
+        ConfigError: If config.yaml of the run to go on with is damaged.
     """
 
     def __init__(
@@ -177,6 +180,7 @@ class NewRun:
                 f"{path} is not empty and not a run, so nothing in it is touched. Choose another -o."
             )
         if self.resume:
+            self._check_adapts_as_before()
             return
         if not self._force:
             raise RunError(
@@ -186,6 +190,15 @@ class NewRun:
         aside = RunDirectory(self.directory.set_aside)
         if aside.path.exists() and not aside.is_run:
             raise RunError(f"{aside.path} is in the way of replacing {path}. Move it, or choose another -o.")
+
+    def _check_adapts_as_before(self) -> None:
+        adapted = self.directory.read_config().elmo.adapt
+        if adapted != self.config.elmo.adapt:
+            was, now = ("with", "without") if adapted else ("without", "with")
+            raise RunError(
+                f"{self._path} was begun {was} --adapt, so it cannot be gone on with {now} it. Resume it "
+                f"{was} --adapt, or begin again with --force."
+            )
 
     def _hold_lock(self) -> None:
         """Keeps other processes away until the run ends; the lock does not move when the directory does."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from elmo_cli.config import RunConfig, load_config
+from elmo_cli.config import ElmoConfig, RunConfig, load_config
 from elmo_cli.errors import DataError, RunError
 from elmo_cli.workflows import new_run
 from elmo_cli.workflows.new_run import NewRun
@@ -245,3 +245,18 @@ def test_a_resumption_that_fails_with_files_replaced_is_marked(tmp_path: Path) -
         resume(tmp_path / "run", rewrite=True)
     assert (record(tmp_path / "run")["status"], record(tmp_path / "run")["seed"]) == ("failed", 7)
     assert load_config(tmp_path / "run" / "config.yaml").seed == 7
+
+
+@pytest.mark.parametrize(("adapted", "was", "now"), [(True, "with", "without"), (False, "without", "with")])
+def test_a_run_is_not_resumed_as_one_that_adapts_when_it_did_not_nor_the_other_way_round(
+    tmp_path: Path, adapted: bool, was: str, now: str
+) -> None:
+    path, other = tmp_path / "run", RunConfig(elmo=ElmoConfig(adapt=not adapted))
+    with NewRun(path, RunConfig(elmo=ElmoConfig(adapt=adapted))) as run:
+        run.begin()
+    before = record(path)
+    message = f"begun {was} --adapt, so it cannot be gone on with {now} it. Resume it {was} --adapt"
+    with pytest.raises(RunError, match=message), NewRun(path, other, resume=True):
+        pass
+    assert record(path) == before
+    assert load_config(path / "config.yaml").elmo.adapt == adapted
