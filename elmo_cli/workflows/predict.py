@@ -75,9 +75,9 @@ class Predictor:
         self.labels = self.preprocessor.label_set
         self.columns = PredictionColumns(proba, top_k, prefix)
         self.columns.check_top_k(self.labels)
-        # A run that contains its ELMo takes it along when it is moved.
-        own = str(self.run.elmo) if self.run.elmo.is_dir() else None
-        handle = elmo or own or saved_elmo(self.run.model).handle
+        # A run that adapted its ELMo contains it, and takes it along when it is moved.
+        adapted = str(self.run.elmo) if self.config.elmo.adapt else None
+        handle = elmo or adapted or saved_elmo(self.run.model).handle
         try:
             source = resolve(handle)
         except SourceError as error:

@@ -156,3 +156,8 @@ def test_another_precision_than_in_training_is_said(tiny: Path, caplog: pytest.L
     assert "was trained on vectors" not in caplog.text
     Predictor(tiny / "run", precision=other)
     assert f"--precision {trained_in} does as in training" in caplog.text
+
+
+def test_what_lies_in_a_run_that_did_not_adapt_is_not_its_elmo(predictor: Predictor, run: Path) -> None:
+    (run / "elmo").mkdir()
+    assert Predictor(run).classifier.embedder.source == predictor.classifier.embedder.source
