@@ -1,17 +1,32 @@
 """elmo-pretrain: texts → an ELMo of one's own."""
 
+import math
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from elmo_cli.cli import console, options
 from elmo_cli.cli.startup import start_tensorflow
 from elmo_cli.config import MAX_SEED, load_config
+from elmo_cli.errors import ConfigError
 
-_POSITIVE = click.FloatRange(min=0, min_open=True)
+
+class _FiniteRange(click.FloatRange):
+    """A range of numbers without ``inf`` and ``nan``, which `click.FloatRange` lets pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.ParamType.convert`."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+_POSITIVE = _FiniteRange(min=0, min_open=True)
 
 
 @click.command(
@@ -81,7 +96,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
         metavar="N",
         type=click.IntRange(4),
         default=30_000,
-        help_text="How many words, <S>, </S> and <UNK> included.",
+        help_text="How many words, <S>, </S> and <UNK> included, where no list is given.",
     ),
     options.option(
         "--cased/--lower-cased",
@@ -130,7 +145,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
     options.option(
         "--dropout",
         metavar="X",
-        type=click.FloatRange(0, 1, max_open=True),
+        type=_FiniteRange(0, 1, max_open=True),
         default=0.0,
         help_text="Share of what each layer reads that is dropped in training.",
     ),
@@ -168,6 +183,12 @@ def main(
     console.start_messages(quiet=quiet, verbose=verbose)
     if minutes is None and max_tokens is None:
         minutes = 60.0
+    size_source = click.get_current_context().get_parameter_source("vocabulary_size")
+    if flags["vocabulary"] is not None and size_source is not ParameterSource.DEFAULT:
+        raise ConfigError(
+            "--vocabulary-size does not go with --vocabulary: all words of the list are predicted. Leave out "
+            "one of the two."
+        )
     settings = {name: value for name, value in flags.items() if "__" not in name}
     of_tables = {name: value for name, value in flags.items() if "__" in name}
     data = load_config(None, options.given(of_tables)).data

@@ -107,6 +107,14 @@ def test_what_it_trains_serves_elmo_train(tiny: Path, tmp_path: Path, corpus: Pa
         (["corpus.txt", "-o", "out", "--delimiter", "ab"], 2, "one character"),
         (["corpus.txt", "-o", "out", "--minutes", "0"], 2, "x>0"),
         (["corpus.txt", "-o", "out", "--learning-rate", "-1"], 2, "x>0"),
+        (["corpus.txt", "-o", "out", "--minutes", "nan"], 2, "nan is not a finite number"),
+        (["corpus.txt", "-o", "out", "--learning-rate", "inf"], 2, "inf is not a finite number"),
+        (["corpus.txt", "-o", "out", "--dropout", "nan"], 2, "nan is not a finite number"),
+        (
+            ["corpus.txt", "-o", "out", "--vocabulary", "corpus.txt", "--vocabulary-size", "30000"],
+            2,
+            "--vocabulary-size does not go with --vocabulary",
+        ),
         (["corpus.txt", "-o", "out", "--resume"], 2, "no checkpoint to go on from"),
     ],
 )
