@@ -63,8 +63,8 @@ def open_texts(
 
     Raises:
         ConfigError: If standard input is given twice.
-        DataError: For a directory, a pattern that matches nothing, or a table that cannot be read; names
-            file, row and column.
+        DataError: For a directory, a file that is not there, a pattern that matches nothing, or a table
+            that cannot be read; names file, row and column.
         RunError: If a text that was tokenised before is gone, or the directory cannot be written.
     """
     paths = _expand(given)
@@ -87,14 +87,19 @@ def open_texts(
 
 
 def _expand(given: Iterable[Path]) -> list[Path]:
-    """Replaces patterns that no shell replaced, as in quotes or in a configuration, by what they match."""
+    """Replaces patterns that no shell replaced, as in quotes or in a configuration, by what they match.
+
+    What is missing is said here, before a large text in front of it is read in vain.
+    """
     paths: list[Path] = []
     for path in given:
         if path.is_dir():
             raise DataError(f"{path} is a directory. Name the files in it, for example with {path / '*'}.")
-        if path.exists() or not glob.has_magic(str(path)):
+        if path == STANDARD_INPUT or path.exists():
             paths.append(path)
             continue
+        if not glob.has_magic(str(path)):
+            raise DataError(f"{path}: there is no such file. Check the path.")
         matches = [
             match for match in map(Path, sorted(glob.glob(str(path), recursive=True))) if match.is_file()
         ]

@@ -287,7 +287,7 @@ def test_an_empty_corpus_is_refused_before_a_directory_is_made(
         pretrain(config)
     with pytest.raises(DataError, match=r"empty\.txt holds no token"):
         pretrain(replace(config, held_out=tmp_path / "empty.txt"))
-    with pytest.raises(DataError, match=r"absent\.txt: cannot be read"):
+    with pytest.raises(DataError, match=r"absent\.txt: there is no such file"):
         pretrain(replace(config, corpus=(tmp_path / "absent.txt",)))
     assert not (tmp_path / "elmo").exists()
 

@@ -75,6 +75,12 @@ def test_directories_and_patterns_without_match_say_how(tmp_path: Path, kept: Pa
         opened(tmp_path / "*.gz", kept=kept)
 
 
+def test_a_missing_file_is_said_before_another_is_read(table: Path, kept: Path) -> None:
+    with pytest.raises(DataError, match=r"absent\.csv: there is no such file\. Check the path\."):
+        opened(table, table.with_name("absent.csv"), kept=kept, text_column="review")
+    assert not kept.exists()
+
+
 def test_a_column_is_tokenised_as_for_training_a_classifier(table: Path, kept: Path) -> None:
     (text,) = opened(table, kept=kept, text_column="review")
     assert text == TextFile("reviews.csv", kept / "text-0.txt", table)
