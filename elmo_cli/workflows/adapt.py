@@ -1,9 +1,11 @@
 """elmo-train --adapt: a run's ELMo goes on with the training texts before the classifier is trained on it."""
 
 import dataclasses
+import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ from elmo_cli.config import RunConfig
 from elmo_cli.errors import RunError
 from elmo_cli.files import write_text
 from elmo_cli.workflows.new_run import NewRun
-from elmo_cli.workflows.pretrain import pretrain
+from elmo_cli.workflows.pretrain import PretrainResult, pretrain
 from elmo_cli.workflows.pretrain_config import PretrainConfig
 from elmo_cli.workflows.pretrain_init import InitialElmo
 from elmo_cli.workflows.pretrain_output import checkpoint_directory
+from elmo_cli.workflows.run_directory import RunDirectory
 from elmo_cli.workflows.training_tables import TrainingTables
 
 logger = logging.getLogger(__name__)
@@ -25,8 +28,8 @@ _TEXTS, _RECORD = "adaptation.txt", "adaptation.json"
 def adapt(run: NewRun, tables: TrainingTables, handle: str) -> str:
     """Adapts an ELMo to the training texts; it lives in the run directory from then on.
 
-    Labels are not used, and neither are the texts that are only scored. What a killed run had adapted is gone
-    on with when the run is resumed.
+    Labels are not used, and neither are the texts that are only scored. When a run is resumed, what a killed
+    adaptation had learned is gone on with, and a finished one is kept.
 
     Args:
         run: The run, not yet begun.
@@ -40,38 +43,59 @@ def adapt(run: NewRun, tables: TrainingTables, handle: str) -> str:
         ConfigError: If it is not a native ELMo.
         SourceError: If it is not available.
         DataError: If the texts are too few to hold some out.
-        RunError: If the run directory cannot be written.
+        RunError: If the run directory cannot be written, or its adaptation began with another ELMo or other
+            texts.
         KeyboardInterrupt: On Ctrl-C; the run can be resumed.
     """
-    output = run.directory.elmo
-    record = output / _RECORD
-    finished = run.resume and record.is_file()
-    if not finished:
-        InitialElmo.find(handle)  # what cannot be adapted is said before anything is written
+    # What cannot be adapted is said before anything is written.
+    source = InitialElmo.find(handle).source
+    text = "".join(f"{text}\n" for text in tables.train.examples.sentences.texts)
+    made_from = {
+        "began_with_fingerprint": source.fingerprint,
+        "texts_sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
     directory = run.begin()
-    if not finished:
-        checkpoint = checkpoint_directory(output) / "state.npz"
-        resume = run.resume and checkpoint.is_file()
-        if output.exists() and not resume:
-            shutil.rmtree(output)
-        texts = directory.checkpoints / _TEXTS
-        write_text(texts, "".join(f"{text}\n" for text in tables.train.examples.sentences.texts))
-        logger.info(
-            "Adapting %s to the training texts, for %g minutes at most.",
-            handle,
-            run.config.elmo.adapt_minutes,
-        )
-        result = pretrain(_pretrain_config(run.config, handle, texts, output), resume=resume)
+    record = directory.elmo / _RECORD
+    if record.is_file():
+        _check_made_from(record, made_from)
+    else:
+        result = _pretrain(run.config, directory, handle, text)
         found = {
             "before": dataclasses.asdict(result.before) if result.before else None,
             "after": dataclasses.asdict(result.perplexity),
             "tokens_seen": result.progress.tokens,
             "seconds": round(result.progress.seconds, 1),
         }
-        write_text(record, json.dumps(found, indent=2) + "\n")
-        shutil.rmtree(checkpoint_directory(output), ignore_errors=True)
+        write_text(record, json.dumps(made_from | found, indent=2) + "\n")
+    shutil.rmtree(checkpoint_directory(directory.elmo), ignore_errors=True)
     run.record["adaptation"] = {"began_with": handle, **_read(record)}
-    return str(output)
+    return str(directory.elmo)
+
+
+def _check_made_from(record: Path, made_from: Mapping[str, str]) -> None:
+    """Refuses a finished adaptation that began with something else."""
+    found = _read(record)
+    others = {"began_with_fingerprint": "from another ELMo", "texts_sha256": "to other training texts"}
+    for name, what in others.items():
+        if found.get(name) != made_from[name]:
+            raise RunError(
+                f"{record.parent} was adapted {what}. Go on with the ELMo, the table and the settings that "
+                "the run began with, or begin again with --force."
+            )
+
+
+def _pretrain(config: RunConfig, directory: RunDirectory, handle: str, text: str) -> PretrainResult:
+    """Begins to adapt, or goes on where there is a checkpoint; ``text`` has one sentence a line."""
+    output = directory.elmo
+    resume = (checkpoint_directory(output) / "state.npz").is_file()
+    if output.exists() and not resume:
+        shutil.rmtree(output)
+    texts = directory.checkpoints / _TEXTS
+    write_text(texts, text)
+    logger.info(
+        "Adapting %s to the training texts, for %g minutes at most.", handle, config.elmo.adapt_minutes
+    )
+    return pretrain(_pretrain_config(config, handle, texts, output), resume=resume)
 
 
 def _pretrain_config(config: RunConfig, handle: str, texts: Path, output: Path) -> PretrainConfig:
