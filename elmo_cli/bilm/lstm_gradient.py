@@ -198,7 +198,8 @@ def _gates_gradient(
 
 
 # What lies between two products is compiled into one pass over memory. That is done anew for every number of
-# rows, so cells share it.
+# rows and takes half a second, so cells share it, and the small batches of small texts go without.
+_MANY_ROWS = 64
 
 
 @functools.cache
@@ -207,13 +208,22 @@ def _compiled_activate(cell_clip: float | None) -> Callable[..., Any]:
         memory, hidden = activate(_add_bias(gates, bias), memory, cell_clip)
         return memory, tf.cast(hidden, gates.dtype)
 
-    return tf.function(function, jit_compile=True, autograph=False)
+    return _compiled_for_many_rows(function)
 
 
 @functools.cache
 def _compiled_gates_gradient(cell_clip: float | None) -> Callable[..., Any]:
-    function = functools.partial(_gates_gradient, cell_clip=cell_clip)
-    return tf.function(function, jit_compile=True, autograph=False)
+    return _compiled_for_many_rows(functools.partial(_gates_gradient, cell_clip=cell_clip))
+
+
+def _compiled_for_many_rows(function: Callable[..., Any]) -> Callable[..., Any]:
+    compiled = tf.function(function, jit_compile=True, autograph=False)
+
+    def choose(*args: tf.Tensor) -> Any:
+        many = tf.shape(args[0])[0] >= _MANY_ROWS
+        return tf.cond(many, lambda: compiled(*args), lambda: function(*args))
+
+    return choose
 
 
 def _add_bias(gates: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:

@@ -44,7 +44,7 @@ def gradients(
     return run(inputs)
 
 
-@pytest.mark.parametrize("num_steps", [1, 2, 9])
+@pytest.mark.parametrize(("num_steps", "batch_size"), [(1, 3), (2, 3), (9, 3), (9, 64)])
 @pytest.mark.parametrize(
     "clips",
     [
@@ -54,14 +54,16 @@ def gradients(
         {"cell_clip": 0.5, "projection_clip": 0.4},
     ],
 )
-def test_the_gradient_is_that_of_automatic_differentiation(num_steps: int, clips: dict) -> None:
+def test_the_gradient_is_that_of_automatic_differentiation(
+    num_steps: int, batch_size: int, clips: dict
+) -> None:
     random = np.random.default_rng(3)
     cells = [cell(1, 6, 4, **clips), cell(2, 3, 2, **clips)]
-    inputs = [tf.constant(random.normal(size=(num_steps, 3, 5)), tf.float32) for _ in cells]
+    inputs = [tf.constant(random.normal(size=(num_steps, batch_size, 5)), tf.float32) for _ in cells]
     states = [
         State(
-            tf.constant(random.normal(size=(3, one.projection_dim)), tf.float32),
-            tf.constant(random.normal(size=(3, one.dim)), tf.float32),
+            tf.constant(random.normal(size=(batch_size, one.projection_dim)), tf.float32),
+            tf.constant(random.normal(size=(batch_size, one.dim)), tf.float32),
         )
         for one in cells
     ]
