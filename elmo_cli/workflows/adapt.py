@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from elmo_cli.config import RunConfig
-from elmo_cli.errors import RunError
+from elmo_cli.errors import DataError, RunError
 from elmo_cli.files import write_text
 from elmo_cli.workflows.new_run import NewRun
 from elmo_cli.workflows.pretrain import PretrainResult, pretrain
@@ -95,7 +95,13 @@ def _pretrain(config: RunConfig, directory: RunDirectory, handle: str, text: str
     logger.info(
         "Adapting %s to the training texts, for %g minutes at most.", handle, config.elmo.adapt_minutes
     )
-    return pretrain(_pretrain_config(config, handle, texts, output), resume=resume)
+    try:
+        return pretrain(_pretrain_config(config, handle, texts, output), resume=resume)
+    except DataError as error:
+        raise DataError(
+            f"{config.data.train}: its texts are too few, or too much alike, to adapt an ELMo to them: none "
+            "can be held out to measure on. Give more rows, or leave out --adapt."
+        ) from error
 
 
 def _pretrain_config(config: RunConfig, handle: str, texts: Path, output: Path) -> PretrainConfig:

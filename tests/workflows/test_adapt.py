@@ -13,7 +13,7 @@ from tiny_run import write_csv, write_elmo
 
 from elmo_cli.bilm.perplexity import Perplexity
 from elmo_cli.config import ClassifierConfig, DataConfig, ElmoConfig, RunConfig, TrainingConfig
-from elmo_cli.errors import ConfigError, RunError
+from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.files import sha256
 from elmo_cli.workflows import adapt as workflow
 from elmo_cli.workflows.new_run import NewRun
@@ -128,6 +128,12 @@ def test_a_finished_adaptation_is_kept_when_the_run_is_resumed_with_what_it_bega
     record = json.loads((path / "run.json").read_text())
     assert (record["status"], record["epochs"]) == ("complete", 3)
     assert record["adaptation"] == adaptation
+
+
+def test_texts_too_much_alike_to_adapt_to_are_said_with_the_way_out(tiny: Path, tmp_path: Path) -> None:
+    write_csv(tmp_path / "train.csv", [("It rains.", label) for label in ("a", "b") * 6])
+    with pytest.raises(DataError, match=r"train\.csv: its texts .* Give more rows, or leave out --adapt\."):
+        train_run(config_for(tmp_path, tiny / "elmo"), tmp_path / "run")
 
 
 def test_what_cannot_be_adapted_is_said_before_anything_is_written(tiny: Path, tmp_path: Path) -> None:
