@@ -17,9 +17,11 @@ from elmo_cli.workflows.pretrain_model import PretrainModel, signature
 # Share of the budget after which batches are doubled: small ones learn faster at first.
 _DOUBLE_FROM = 1 / 20
 # Early stopping measures so rarely that it costs about a twentieth of the time: once in so many times the
-# tokens that it measures, and never before so many batches.
+# tokens that it measures, and not before so many batches; but after each pass over a small text, which a
+# second and a third pass begin to overfit. Of fewer tokens than the least a measure says too little.
 _TOKENS_PER_MEASURED = 20
 _LEAST_BATCHES = 20
+_LEAST_MEASURED = 1_000
 # Nats per token that are worth going on for.
 _LEAST_GAIN = 0.002
 
@@ -165,15 +167,17 @@ class Phase:
         return progress.seconds * (1.0 - spent) / spent if 0.0 < spent < 1.0 else 0.0
 
     def _early_stopping(self, state: StoppingState | None) -> EarlyStopping:
-        config = self.model.config
-        num_held_out = sum(len(tokens) + 1 for tokens in self.model.corpus.measured)
+        config, corpus = self.model.config, self.model.corpus
+        num_held_out = sum(len(tokens) + 1 for tokens in corpus.measured)
+        one_pass = sum(corpus.file_tokens)
+        most_measured = min(config.held_out_tokens, max(one_pass // _TOKENS_PER_MEASURED, _LEAST_MEASURED))
+        between = max(
+            _TOKENS_PER_MEASURED * min(num_held_out, most_measured), _LEAST_BATCHES * config.batch_tokens
+        )
         return EarlyStopping(
             self.model.language_model.trainable_variables,
-            lambda: self.model.perplexity(config.held_out_tokens).nats,
-            every_tokens=max(
-                _TOKENS_PER_MEASURED * min(num_held_out, config.held_out_tokens),
-                _LEAST_BATCHES * config.batch_tokens,
-            ),
+            lambda: self.model.perplexity(most_measured).nats,
+            every_tokens=min(between, one_pass),
             least_gain=_LEAST_GAIN,
             state=state,
         )
