@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from elmo_cli import files
 from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.bilm.perplexity import Perplexity
+from elmo_cli.bilm.softmax import Softmax
 from elmo_cli.elmo.precision import choose_precision
 from elmo_cli.errors import ConfigError
 from elmo_cli.training.stream import Progress, load_checkpoint
@@ -82,6 +83,7 @@ class _Pretraining:
         self.resume = resume
         directory = checkpoint_directory(config.output)
         self.state_path = directory / "state.npz"
+        self.given_softmax_path = directory / "softmax-as-given.npz"
         precision = choose_precision(config.precision)
         self.policy = "mixed_bfloat16" if precision == "bfloat16" else precision
         if resume:
@@ -129,6 +131,7 @@ class _Pretraining:
         plans = plans_of(self.config, adapts=self.initial is not None)
         for number in range(self.saved.phase, len(plans)):
             if number and not self.before:
+                self.model.softmax.write(self.given_softmax_path)
                 self.note(_AS_GIVEN, self.model.perplexity(), self.earlier)
             goes_on = self.resume and number == self.saved.phase
             saved = self.saved if goes_on else None
@@ -175,6 +178,14 @@ class _Pretraining:
         """What was measured with the weights that were given."""
         return next((entry.perplexity for entry in self.log if entry.point == _AS_GIVEN), None)
 
+    def go_back(self, initial: InitialElmo) -> Perplexity:
+        """Brings back the weights that were given, and the softmax that was learned for them; measures."""
+        initial.read_network(self.model)
+        if self.given_softmax_path.is_file():  # a checkpoint may be older than this file
+            width = self.model.bilm.options.lstm.projection_dim
+            Softmax.read(self.given_softmax_path, width).assign_to(self.model.language_model)
+        return self.model.perplexity()
+
     def finish(self, perplexity: Perplexity) -> PretrainResult:
         """Writes the ELMo and what describes it."""
         before, output = self.before, self.config.output
@@ -182,8 +193,7 @@ class _Pretraining:
             logger.info("Before: %s. After: %s.", before, perplexity)
             if perplexity.nats >= before.nats:
                 logger.warning("Nothing better was found; what is written are the weights that were given.")
-                self.initial.read_network(self.model)
-                perplexity = before
+                perplexity = self.go_back(self.initial)
         self.note(_AT_THE_END, perplexity, self.earlier)
         self.model.write_elmo(output)
         self.model.write_softmax(output)

@@ -94,14 +94,19 @@ class PretrainModel:
         with files.atomic_path(output / "weights.hdf5") as path:
             write_weights(self.bilm, path, dtype="float16")
 
-    def write_softmax(self, output: Path) -> None:
-        """Writes the words that are predicted, and what predicts them: with it `--init` goes on at once."""
-        files.write_text(output / "vocab.txt", self.corpus.vocabulary.to_text())
+    @property
+    def softmax(self) -> Softmax:
+        """A copy of what predicts the words as it is now."""
         kernel, bias = (
             keras.ops.convert_to_numpy(variable)
             for variable in (self.language_model.softmax_kernel, self.language_model.softmax_bias)
         )
-        Softmax(self.corpus.vocabulary, kernel, bias).write(output / FILE_NAME)
+        return Softmax(self.corpus.vocabulary, kernel, bias)
+
+    def write_softmax(self, output: Path) -> None:
+        """Writes the words that are predicted, and what predicts them: with it `--init` goes on at once."""
+        files.write_text(output / "vocab.txt", self.corpus.vocabulary.to_text())
+        self.softmax.write(output / FILE_NAME)
 
 
 def signature(*, sampled: bool) -> dict[str, tf.TensorSpec]:
