@@ -99,7 +99,8 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
     Raises:
         SourceError: If the ELMo is not available.
         ConfigError: If the device is not there, or the loss is not a number any more.
-        RunError: If something stands in the way.
+        DataError: If the texts are too few to adapt the ELMo to.
+        RunError: If something stands in the way, or an adaptation that is there began with something else.
         KeyboardInterrupt: On Ctrl-C before there is anything worth keeping; later Ctrl-C ends the
             training early and the best epoch is kept.
     """
