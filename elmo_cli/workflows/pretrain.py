@@ -99,6 +99,8 @@ class _Pretraining:
                 held_out=self.saved.held_out,
                 cased=self.saved.cased,
             )
+            if initial:
+                self.saved.check_measured(self.state_path, corpus)
             self.model = PretrainModel(config, options, corpus, self.policy)
         else:
             cased = initial is not None and initial.cased

@@ -28,7 +28,8 @@ Identity = dict[str, str | int | float]
 # Larger corpora are told apart by names and sizes only: reading them takes too long.
 _MOST_BYTES_HASHED = 1 << 30
 
-# What may change between two processes: how long, where to, and what is measured and written besides.
+# What may change between two processes, or is compared in another way below: how long, where to, and what is
+# measured and written besides.
 _FREE = {
     "corpus",
     "output",
@@ -47,6 +48,9 @@ _FREE = {
 
 _OF_TABLES = ("text_column", "format", "delimiter", "encoding", "quoting", "header")
 
+# Settings that elmo-pretrain has no flag for: they differ only between versions, or where Python sets them.
+_WITHOUT_FLAG = {"--num-negatives", "--max-sentence-tokens", "--lower-share", "--held-out-tokens"}
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -59,6 +63,7 @@ class Checkpoint:
         file_tokens: Number of tokens in each file of the corpus.
         held_out: Which sentences of the corpus training does not see.
         cased: Whether the words that are predicted keep their case.
+        measured: SHA-256 of the text that is measured on; None in checkpoints that do not know it.
         phase: Number of the phase, from 0.
         earlier: How far the phases before it came.
         stopping: What early stopping needs to go on, in phases that have it.
@@ -72,6 +77,7 @@ class Checkpoint:
     file_tokens: tuple[int, ...]
     held_out: HeldOut = field(default_factory=HeldOut)
     cased: bool = False
+    measured: str | None = None
     phase: int = 0
     earlier: Progress = field(default_factory=Progress)
     stopping: StoppingState | None = None
@@ -88,6 +94,7 @@ class Checkpoint:
             corpus.file_tokens,
             corpus.held_out,
             corpus.vocabulary.cased,
+            corpus.measured_sha256,
         )
 
     def save(self, path: Path, variables: list[keras.Variable]) -> None:
@@ -122,10 +129,22 @@ class Checkpoint:
         for name in [*self.identity, *(name for name in now if name not in self.identity)]:
             if self.identity.get(name) != now.get(name):
                 raise RunError(
-                    f"{path}: the training began with other text or settings. {name}: it was "
+                    f"{path}: the training began with other text or settings. {_called(name)}: it was "
                     f"{_short(self.identity.get(name))}, it is {_short(now.get(name))}. Go on with what it "
                     "began with, or start anew with another -o."
                 )
+
+    def check_measured(self, path: Path, corpus: PretrainCorpus) -> None:
+        """Compares the text to measure on, which decides what the best weights so far are.
+
+        Raises:
+            RunError: If this training measured on another one.
+        """
+        if self.measured not in (None, corpus.measured_sha256):
+            raise RunError(
+                f"{path}: the best weights so far were chosen on another text to measure on. Go on with the "
+                "--held-out it began with, or start anew with another -o."
+            )
 
 
 def _read_place(facts: dict[str, Any]) -> Place:
@@ -175,6 +194,9 @@ def identity_of(
     }
     # What was not given is left out: a setting that is new does not keep older trainings from going on.
     settings = {f"--{key.replace('_', '-')}": value for key, value in told.items() if value is not None}
+    if init is not None:
+        # The best weights so far are the best on so much of the text; see `Checkpoint.check_measured`.
+        settings["--held-out-tokens"] = config.held_out_tokens
     identity: Identity = {"number of text files": len(texts)}
     paths = [text.source for text in texts]
     try:
@@ -187,6 +209,13 @@ def identity_of(
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror}).") from error
     return identity | {"--size": json.dumps(options.to_dict()), "--precision": policy} | settings
+
+
+def _called(name: str) -> str:
+    """Returns what a message calls a part of an identity: a flag only where there is one."""
+    if name not in _WITHOUT_FLAG:
+        return name
+    return f"setting {name.removeprefix('--').replace('-', '_')} (of Python, or another version of elmo-cli)"
 
 
 def _short(value: Any) -> str:

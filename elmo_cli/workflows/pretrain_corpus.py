@@ -1,5 +1,6 @@
 """The text of a pre-training: what is trained on, what is held out, and the words that are predicted."""
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -44,6 +45,14 @@ class PretrainCorpus:
     def paths(self) -> list[Path]:
         """The files with the sentences."""
         return [text.path for text in self.texts]
+
+    @property
+    def measured_sha256(self) -> str:
+        """SHA-256 of the sentences to measure on, in hexadecimal digits."""
+        digest = hashlib.sha256()
+        for tokens in self.measured:
+            digest.update(f"{' '.join(tokens)}\n".encode())
+        return digest.hexdigest()
 
     @classmethod
     def begin(

@@ -231,6 +231,14 @@ def test_what_cannot_be_gone_on_with_is_refused(folder: Path, tmp_path: Path) ->
     assert not (tmp_path / "elmo").exists()
 
 
+def test_another_text_to_measure_on_does_not_go_on(adapted, folder: Path) -> None:
+    config = adaptation(folder, adapted[0])
+    with pytest.raises(RunError, match=r"chosen on another text to measure on\. Go on with the --held-out"):
+        pretrain(replace(config, held_out=folder / "home-held-out.txt"), resume=True)
+    with pytest.raises(RunError, match=r"setting held_out_tokens \(of Python.*it was 1000, it is 50"):
+        pretrain(replace(config, held_out_tokens=50), resume=True)
+
+
 def test_other_weights_do_not_go_on(adapted, folder: Path, tmp_path: Path) -> None:
     bilm = BiLM(OPTIONS)
     bilm.build()
