@@ -178,7 +178,10 @@ def main(
     goes on from it, with the same text and settings.
 
     With --init the ELMo is adapted to the text: a softmax is learned for it first, then everything, until
-    held-out perplexity rises. The best weights are kept; perplexity is said before and after.
+    held-out perplexity rises. The best weights are kept; perplexity is said before and after. The first
+    softmax has at most a quarter of the time: where that is too little, a part of the gain is the
+    softmax's. The weights are chosen on the held-out text, which flatters them a little. Reading the text,
+    and with --init a first look at it, come on top of --minutes.
     """
     console.start_messages(quiet=quiet, verbose=verbose)
     if minutes is None and max_tokens is None:

@@ -35,8 +35,10 @@ class PretrainResult:
     """What came out of a pre-training.
 
     Args:
-        perplexity: Of what was written, on the held-out text.
-        before: Of the ELMo that was given with `init`, on the same text and words; None without one.
+        perplexity: Of what was written, on the held-out text. With `init` the best weights were chosen on
+            that text, which flatters them a little.
+        before: Of the ELMo that was given with `init`, on the same text and words; None without one. Its
+            softmax had at most a quarter of the budget, so that a part of the gain may be the softmax's.
         progress: How far it came.
     """
 

@@ -105,6 +105,8 @@ def test_adaptation_lowers_held_out_perplexity(adapted, folder: Path) -> None:
     card = (output / "MODEL_CARD.md").read_text()
     assert f"fingerprint `{resolve(str(folder / 'general')).fingerprint}`" in card
     assert f"{result.before.forward:.1f} forward, {result.before.backward:.1f} backward, with the" in card
+    assert "a part of the gain is the softmax's" in card
+    assert "| weights chosen | on the text that perplexity is given for" in card
     for point in ("softmax alone", "as given", "whole model", "at the end"):
         assert f"| {point} |" in card
 
