@@ -154,7 +154,6 @@ def fit_stream(
     with interrupted_between_steps() as check_interruption:
         try:
             while budget.spent(progress) < 1.0:
-                check_interruption()
                 optimizer.learning_rate.assign(schedule(progress.steps, budget.spent(progress)))
                 num_tokens, batch = next_batch(progress)
                 losses = np.asarray(step(batch))
@@ -169,6 +168,7 @@ def fit_stream(
                 if time.monotonic() - last_pause >= pause_every_s and budget.spent(progress) < 1.0:
                     pause(progress)
                     last_pause = time.monotonic()
+                check_interruption()
         except SecondInterrupt:
             raise  # it may have fallen into a step
         except KeyboardInterrupt:

@@ -264,3 +264,16 @@ def test_a_second_ctrl_c_saves_nothing(clock: Clock) -> None:
         run.fit()
     assert run.pauses == []
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_ctrl_c_within_the_last_step_is_heeded_too(clock: Clock) -> None:
+    def interrupt(step: int) -> list[float]:
+        if step == 9:
+            signal.raise_signal(signal.SIGINT)
+        return [1.0, 2.0]
+
+    run = Run(clock, losses=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run.fit()
+    assert [pause.steps for pause in run.pauses] == [10]
