@@ -88,11 +88,7 @@ class EarlyStopping:
 
     def check(self) -> None:
         """Measures now; keeps the values, or goes back to the best ones."""
-        best, value = self.state.best, self.measure()
-        self.state = replace(self.state, tokens=0)
-        if best is None or value < best:
-            self.state = replace(self.state, best=value)
-            _copy(self.variables, self.kept)
+        best, value = self.state.best, self._measure_and_keep()
         if best is None or value < best - self.least_gain:
             return
         self.state = replace(self.state, slowdowns=self.state.slowdowns + 1)
@@ -105,11 +101,17 @@ class EarlyStopping:
     def finish(self) -> None:
         """Measures what came after the last measure, and leaves the best values."""
         if self.state.tokens:
-            value = self.measure()
-            if self.state.best is None or value < self.state.best:
-                self.state = replace(self.state, best=value)
-                _copy(self.variables, self.kept)
+            self._measure_and_keep()
         self.restore()
+
+    def _measure_and_keep(self) -> float:
+        """Measures, and keeps the values if they are the best ones."""
+        value = self.measure()
+        self.state = replace(self.state, tokens=0)
+        if self.state.best is None or value < self.state.best:
+            self.state = replace(self.state, best=value)
+            _copy(self.variables, self.kept)
+        return value
 
     def restore(self) -> None:
         """Brings the best values back."""
