@@ -35,8 +35,12 @@ class FusedAdam(keras.optimizers.Adam):
             variable: One of those the optimizer was built with.
             learning_rate: Scalar.
         """
+        self.adam_step(gradient, variable, learning_rate, self.iterations + 1)
+
+    def adam_step(self, gradient: Any, variable: Any, learning_rate: Any, step: Any) -> None:
+        """Does what `update_step` does for a variable whose ``step``-th step this is, from 1."""
         index = self._get_variable_index(variable)
-        step = tf.cast(self.iterations + 1, variable.dtype)
+        step = tf.cast(step, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,

@@ -77,6 +77,32 @@ class KeepBest(keras.callbacks.Callback):
         return num_epochs - best.epoch >= max(self.patience, 1)
 
 
+class KeepLast(KeepBest):
+    """Keeps the last epoch, unless it is less accurate than what was there before the training.
+
+    For a training whose step size falls to its end: a loss on few validation rows says less about which
+    epoch is the best than that does, and rises where the classifier only becomes surer of itself.
+
+    Args:
+        before: The epoch that this training goes on from, with the weights it begins with.
+        accuracy: Share of the validation rows that were predicted correctly there, in [0, 1].
+    """
+
+    def __init__(self, before: Best, accuracy: float) -> None:
+        super().__init__(patience=0)
+        self.best = before
+        self.accuracy = accuracy
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Compares ``logs["val_accuracy"]`` with that at the beginning; ``epoch`` counts from 0."""
+        logs = logs or {}
+        if logs["val_accuracy"] >= self.accuracy:
+            self.best = Best(epoch + 1, logs["val_loss"], tuple(self.model.get_weights()))
+
+    def _out_of_patience(self, best: Best, num_epochs: int) -> bool:
+        return False
+
+
 class StopOnNaN(keras.callbacks.Callback):
     """Ends training with a message when a loss is no longer a number.
 

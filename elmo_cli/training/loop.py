@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -80,27 +80,76 @@ def fit(
     shape, dtype = train.inputs.shape[1:], train.inputs.dtype.name
     steps = Steps(model, optimizer, batch_size=config.batch_size, input_shape=shape, input_dtype=dtype)
 
+    def train_epoch(epoch: int) -> tuple[float, float]:
+        order = epoch_order(len(train), seed=seed, epoch=epoch)
+        return _train_epoch(steps, train, order, class_weights)
+
+    return run_epochs(
+        model,
+        train_epoch,
+        lambda: _evaluate(steps, valid, class_weights),
+        KeepBest(config.patience),
+        num_epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        optimizer=optimizer,
+        callbacks=callbacks,
+        checkpoints=checkpoints,
+    )
+
+
+def run_epochs(
+    model: keras.Model,
+    train_epoch: Callable[[int], tuple[float, float]],
+    evaluate: Callable[[], tuple[float, float]],
+    keep_best: KeepBest,
+    *,
+    num_epochs: int,
+    learning_rate: float,
+    optimizer: keras.optimizers.Optimizer,
+    earlier: Sequence[EpochRecord] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoints: Checkpoints | None = None,
+) -> History:
+    """Loops over epochs, whatever one consists of; see `fit` for what that means.
+
+    Args:
+        model: What is trained; built.
+        train_epoch: Takes the steps of an epoch, whose number from 0 it is given; returns mean loss and
+            accuracy. It depends on nothing but that number and the variables of model and optimizer.
+        evaluate: Returns mean loss and accuracy of the validation rows.
+        keep_best: Says which epoch is kept, and when none better is to be expected.
+        num_epochs: Most epochs, those of an earlier training included.
+        learning_rate: The highest step size, for messages.
+        optimizer: Built.
+        earlier: Epochs of a training that this one goes on with; numbers go on from theirs.
+        callbacks: As in `fit`.
+        checkpoints: As in `fit`.
+
+    Returns:
+        What happened, the earlier epochs included.
+
+    Raises:
+        ConfigError, RunError, KeyboardInterrupt: As `fit`.
+    """
     variables = [*model.variables, *optimizer.variables]
-    keep_best = KeepBest(config.patience)
-    records: list[EpochRecord] = []
+    records = list(earlier)
     saved = checkpoints.begin(variables) if checkpoints else None
     if saved:
-        records += saved.records
+        records = list(saved.records)
         keep_best.go_on(saved.best, len(records))
-    show_progress = ShowProgress(config.epochs, num_done=len(records))
+    show_progress = ShowProgress(num_epochs, num_done=len(records))
     watchers = keras.callbacks.CallbackList(
-        [StopOnNaN(config.learning_rate), keep_best, show_progress, *callbacks], model=model
+        [StopOnNaN(learning_rate), keep_best, show_progress, *callbacks], model=model
     )
     model.stop_training = False
     interrupted = False
     watchers.on_train_begin()
     try:
-        for epoch in range(len(records), len(records) if keep_best.stopped_early else config.epochs):
+        for epoch in range(len(records), len(records) if keep_best.stopped_early else num_epochs):
             start = time.monotonic()
             watchers.on_epoch_begin(epoch)
-            order = epoch_order(len(train), seed=seed, epoch=epoch)
-            loss, accuracy = _train_epoch(steps, train, order, class_weights)
-            val_loss, val_accuracy = _evaluate(steps, valid, class_weights)
+            loss, accuracy = train_epoch(epoch)
+            val_loss, val_accuracy = evaluate()
             seconds = time.monotonic() - start
             record = EpochRecord(epoch + 1, loss, accuracy, val_loss, val_accuracy, seconds)
             records.append(record)

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 WINDOW_ROWS = 65_536
 # Neighbours that stay in one window: enough for a disk to read them in one go.
 RUN_ROWS = 64
+# Batches that are cut from one pool of rows sorted by length: enough to pad little, few enough to differ.
+POOL_BATCHES = 50
 
 
 def epoch_order(num_rows: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -34,3 +36,31 @@ def epoch_order(num_rows: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
     for start in range(0, num_rows, WINDOW_ROWS):
         random.shuffle(order[start : start + WINDOW_ROWS])
     return order
+
+
+def batches_of_like_length(
+    lengths: NDArray[np.int32], batch_size: int, *, seed: int, epoch: int
+) -> list[NDArray[np.int64]]:
+    """Shuffles rows into batches of nearly equal lengths, so that little is padded.
+
+    Rows are shuffled as a whole, those of each window of `POOL_BATCHES` batches are sorted by length and cut
+    into batches, and the batches are shuffled.
+
+    Args:
+        lengths: Of each row, int32 (N,).
+        batch_size: Rows of a batch; of all but one of the batches.
+        seed: At least 0.
+        epoch: Number of the epoch, at least 0; with the seed it decides the order.
+
+    Returns:
+        Rows of each batch, int64; each row from 0 to N - 1 stands in one of them once.
+    """
+    random = np.random.default_rng((seed, epoch))
+    order = random.permutation(len(lengths))
+    pool_rows = POOL_BATCHES * batch_size
+    batches = []
+    for start in range(0, len(order), pool_rows):
+        pool = order[start : start + pool_rows]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += [pool[first : first + batch_size] for first in range(0, len(pool), batch_size)]
+    return [batches[number] for number in random.permutation(len(batches))]

@@ -96,7 +96,7 @@ class Steps:
             batch_targets, batch_weights = tf.gather(targets, rows), is_row * tf.gather(weights, rows)
             with tf.GradientTape() as tape:
                 logits = self.model(tf.cast(tf.gather(inputs, rows), "float32"), training=True)
-                losses = batch_weights * _cross_entropy(batch_targets, logits)
+                losses = batch_weights * cross_entropy(batch_targets, logits)
                 mean_loss = tf.reduce_sum(losses) / tf.reduce_sum(is_row)
                 # Penalties, such as that on the layer mix, are part of what is minimised.
                 loss = tf.add_n([mean_loss, *self.model.losses])
@@ -105,7 +105,7 @@ class Steps:
             self.optimizer.apply(gradients, variables)
             loss_sum += tf.reduce_sum(losses)
             weight_sum += tf.reduce_sum(batch_weights)
-            num_correct += tf.reduce_sum(is_row * _is_correct(batch_targets, logits))
+            num_correct += tf.reduce_sum(is_row * is_correct(batch_targets, logits))
         return loss_sum, weight_sum, num_correct
 
     def _evaluate(self, inputs: Any, targets: Any, weights: Any) -> tuple[Any, Any, Any]:
@@ -120,14 +120,16 @@ class Steps:
             Three float32 sums over the M rows: weighted cross-entropy, weights, correct predictions.
         """
         logits = self.model(tf.cast(inputs, "float32"), training=False)
-        losses = weights * _cross_entropy(targets, logits)
-        num_correct = tf.reduce_sum(_is_correct(targets, logits))
+        losses = weights * cross_entropy(targets, logits)
+        num_correct = tf.reduce_sum(is_correct(targets, logits))
         return tf.reduce_sum(losses), tf.reduce_sum(weights), num_correct
 
 
-def _cross_entropy(targets: Any, logits: Any) -> Any:
+def cross_entropy(targets: Any, logits: Any) -> Any:
+    """Returns each row's cross-entropy in nats, float32 (B,), of targets int32 (B,) and logits (B, C)."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, tf.cast(logits, "float32"))
 
 
-def _is_correct(targets: Any, logits: Any) -> Any:
+def is_correct(targets: Any, logits: Any) -> Any:
+    """Returns 1 for each row whose highest logit is the target's, else 0, float32 (B,)."""
     return tf.cast(tf.argmax(logits, axis=-1, output_type="int32") == targets, "float32")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from elmo_cli.training import order
-from elmo_cli.training.order import epoch_order
+from elmo_cli.training.order import batches_of_like_length, epoch_order
 
 
 @pytest.fixture
@@ -40,3 +40,21 @@ def test_of_many_rows_a_window_holds_whole_runs_from_everywhere(small_windows):
         assert counts.tolist() == [8] * 5
         assert (np.diff(window) != 1).sum() > 30  # and they are shuffled
     assert np.median(np.ptp(windows, axis=1)) > 2000
+
+
+@pytest.mark.parametrize("num_rows", [1, 7, 8, 163])
+def test_batches_of_like_length_hold_every_row_once(num_rows):
+    lengths = np.random.default_rng(0).integers(1, 30, num_rows).astype(np.int32)
+    batches = batches_of_like_length(lengths, 8, seed=1, epoch=0)
+    assert sorted(np.concatenate(batches)) == list(range(num_rows))
+    assert sorted(map(len, batches))[1:] == [8] * (len(batches) - 1)
+
+
+def test_batches_of_like_length_pad_little_and_come_in_another_order_each_epoch():
+    lengths = np.random.default_rng(0).integers(1, 30, 400).astype(np.int32)
+    first, again, second = (batches_of_like_length(lengths, 8, seed=1, epoch=epoch) for epoch in (0, 0, 1))
+    assert np.mean([np.ptp(lengths[batch]) for batch in first]) < 2
+    assert np.array_equal(np.concatenate(first), np.concatenate(again))
+    assert not np.array_equal(np.concatenate(first), np.concatenate(second))
+    longest = [lengths[batch].max() for batch in first]
+    assert longest != sorted(longest)
