@@ -119,7 +119,8 @@ class ElmoConfig:
     Args:
         handle: ``bundled``, a TensorFlow Hub URL, a directory, a .tar.gz, an AllenNLP directory,
             or ``OPTIONS.json,WEIGHTS.hdf5``.
-        trainable: ``none`` keeps everything of ELMo fixed; ``mix`` learns the mix of its layers.
+        trainable: ``none`` keeps everything of ELMo fixed; ``mix`` learns the mix of its layers; ``top`` its
+            upper LSTM layer, too; ``all`` everything. See `FineTuningConfig`.
         adapt: Whether a native ELMo is adapted to the training texts first; it is then part of the run.
         adapt_minutes: Most minutes for that, above 0; it ends earlier where nothing gets better.
         precision: Of the matrix products inside a native ELMo: ``bfloat16``, ``float32``, or ``auto``, which
@@ -127,15 +128,23 @@ class ElmoConfig:
         batch_tokens: Most tokens (rows times longest row) embedded at once; when absent, as many as take
             about 1 GB.
         memory_bytes: Most bytes of vectors of a table in memory; more than that are in a temporary file.
+        bundle: Whether the run keeps a copy of its ELMo, so that it needs nothing else. A run that changed
+            its ELMo always does.
     """
 
     handle: str = "bundled"
-    trainable: Literal["none", "mix"] = "mix"
+    trainable: Literal["none", "mix", "top", "all"] = "mix"
     adapt: bool = False
     adapt_minutes: float = 10.0
     precision: PrecisionSetting = "auto"
     batch_tokens: int | None = None
     memory_bytes: int = 2_000_000_000
+    bundle: bool = False
+
+    @property
+    def fine_tuned(self) -> bool:
+        """Whether weights of ELMo itself learn the task."""
+        return self.trainable in ("top", "all")
 
     def __post_init__(self) -> None:
         """Checks ranges."""
@@ -212,6 +221,49 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class FineTuningConfig:
+    """How ELMo's weights learn the task, with ``elmo.trainable: top`` or ``all``.
+
+    The classifier is trained on the frozen ELMo first. Then both go on together: the upper LSTM layer at
+    once, each layer below it later.
+
+    Args:
+        epochs: Passes over the training rows; all are made.
+        batch_size: Rows per step.
+        learning_rate: Adam's highest step size, that of the classifier and of the upper LSTM layer.
+        layer_decay: By what the step size is divided with each layer further down, at least 1.
+        warmup: Share of the steps over which the step size rises, in [0, 1); it falls linearly after that.
+        unfreeze: Share of the steps after which the next lower layer begins to learn, in [0, 1); 0 lets all
+            layers learn from the beginning.
+        dropout: Share of what each LSTM layer reads that is dropped in training, in [0, 1).
+        weight_decay: Share of a matrix that is taken off per step, times its step size; the mix has none.
+        clip_norm: Bound on the norm of all gradients together.
+    """
+
+    epochs: int = 3
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    layer_decay: float = 2.6
+    warmup: float = 0.1
+    unfreeze: float = 0.1
+    dropout: float = 0.1
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        for name, value in (("epochs", self.epochs), ("batch_size", self.batch_size)):
+            _check(value >= 1, f"fine_tuning.{name}", "at least 1", value)
+        for name, value in (("learning_rate", self.learning_rate), ("clip_norm", self.clip_norm)):
+            _check(0 < value < math.inf, f"fine_tuning.{name}", "a positive number", value)
+        _check(1 <= self.layer_decay < math.inf, "fine_tuning.layer_decay", "at least 1", self.layer_decay)
+        for name, value in (("warmup", self.warmup), ("unfreeze", self.unfreeze), ("dropout", self.dropout)):
+            _check(0 <= value < 1, f"fine_tuning.{name}", "at least 0 and below 1", value)
+        finite = 0 <= self.weight_decay < math.inf
+        _check(finite, "fine_tuning.weight_decay", "0 or a positive number", self.weight_decay)
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """A whole run: data, text, ELMo, classifier, training, and the seed of every random choice."""
 
@@ -220,6 +272,7 @@ class RunConfig:
     elmo: ElmoConfig = field(default_factory=ElmoConfig)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    fine_tuning: FineTuningConfig = field(default_factory=FineTuningConfig)
     seed: int = 13
 
     def __post_init__(self) -> None:

@@ -93,7 +93,31 @@ class BiLM(keras.layers.Layer):
         """Returns the layers of each token; see the class."""
         # A frozen network takes no gradient, also as part of a model in training.
         training = bool(training) and self.trainable
-        directions = self.read(character_ids, index, lengths, training=training)
+        return self.layers_of(self.character_cnn(character_ids), index, lengths, training=training)
+
+    def layers_of(
+        self,
+        tokens: Any,
+        index: Any,
+        lengths: Any,
+        *,
+        training: bool = False,
+        num_frozen: int = 0,
+        drop: Callable[[Any], Any] | None = None,
+    ) -> Any:
+        """Does what `call` does, for tokens whose context-free vectors are there already.
+
+        Args:
+            tokens: (M, P), what the character CNN gives for the batch's distinct tokens.
+            index: As in `call`.
+            lengths: As in `call`.
+            training: As in `call`.
+            num_frozen: As in `read_tokens`.
+            drop: As in `read`.
+        """
+        directions = self.read_tokens(
+            tokens, index, lengths, training=training, num_frozen=num_frozen, drop=drop
+        )
         # Per layer (T + 2, B, 2P) without the two marks, then (B, L, T, 2P).
         layers = [
             ops.concatenate([forward, backward], axis=-1)[1:-1]
@@ -128,6 +152,32 @@ class BiLM(keras.layers.Layer):
         Returns:
             Every layer in both directions.
         """
+        return self.read_tokens(
+            self.character_cnn(character_ids), index, lengths, initial_states, training=training, drop=drop
+        )
+
+    def read_tokens(
+        self,
+        tokens: Any,
+        index: Any,
+        lengths: Any,
+        initial_states: Sequence[tuple[State, State]] | None = None,
+        *,
+        training: bool = False,
+        num_frozen: int = 0,
+        drop: Callable[[Any], Any] | None = None,
+    ) -> Directions:
+        """Does what `read` does, for tokens whose context-free vectors are there already.
+
+        Args:
+            tokens: (M, P), what the character CNN gives for the batch's distinct tokens.
+            index: As in `call`.
+            lengths: As in `call`.
+            initial_states: As in `read`.
+            training: As in `call`.
+            num_frozen: How many layers, the token layer first, take no gradient and pass none on.
+            drop: As in `read`.
+        """
         # Positions of the backward reading: within a sentence from its end, beyond it unchanged.
         index = ops.transpose(index)
         num_positions, batch_size = ops.shape(index)[0], ops.shape(index)[1]
@@ -136,7 +186,7 @@ class BiLM(keras.layers.Layer):
         reverse = ops.where(position < total, total - 1 - position, position)
 
         # Context-free vectors once per distinct token: (M, P), then (T + 2, B, P) each way.
-        tokens = self.character_cnn(character_ids)
+        tokens = ops.cast(tokens, self.compute_dtype)
         forward = ops.take(tokens, index, axis=0)
         backward = ops.take(tokens, ops.take_along_axis(index, reverse, axis=0), axis=0)
         layers = [(forward, backward)]
@@ -147,8 +197,11 @@ class BiLM(keras.layers.Layer):
                 if initial_states
                 else [cell.initial_state(batch_size) for cell in cells]
             )
+            if layer + 1 == num_frozen:  # the lowest that learns
+                forward, backward = ops.stop_gradient(forward), ops.stop_gradient(backward)
             read = (drop(forward), drop(backward)) if drop else (forward, backward)
-            sequences = scan_side_by_side(cells, read, states, training=training)
+            learns = training and layer + 1 >= num_frozen
+            sequences = scan_side_by_side(cells, read, states, training=learns)
             if initial_states:
                 forward_sequence, backward_sequence = sequences
                 final_states.append((_last(forward_sequence, total), _last(backward_sequence, total)))

@@ -37,7 +37,7 @@ class TextClassifier(keras.Model):
         l2: L2 penalty on the weights of a linear classifier.
         joined: Whether the layers stand side by side; with attention they are mixed in any case.
         mix_l2: L2 penalty on the weights of the layer mix.
-        mix_trainable: Whether the mix is learned: ``elmo.trainable: mix``; not with ``none``.
+        mix_trainable: Whether the mix is learned; not with ``elmo.trainable: none``.
         standardize: Whether pooled vectors are standardised.
         **kwargs: Those of `keras.Model`.
 
@@ -126,6 +126,12 @@ class TextClassifier(keras.Model):
             chunk = vectors[start : start + step].astype(np.float32)
             parts.append(ops.convert_to_numpy(ops.softmax(self.classify(chunk))))
         return np.concatenate(parts)[encoded.rows]
+
+    def on(self, embedder: Embedder) -> "TextClassifier":
+        """Returns a copy with what was learned, on another embedder with vectors of the same shape."""
+        copy = type(self).from_config({**self.get_config(), "embedder": embedder})
+        copy.classifier.set_weights(self.classifier.get_weights())
+        return copy
 
     @property
     def num_trainable(self) -> int:

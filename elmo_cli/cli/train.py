@@ -85,8 +85,14 @@ logger = logging.getLogger(__name__)
         "--elmo", "elmo.handle", "Where ELMo comes from: bundled, a URL or a path.", metavar="HANDLE"
     ),
     options.setting(
-        "--trainable", "elmo.trainable", "What of ELMo is trained: nothing, or the mix of its layers."
+        "--trainable",
+        "elmo.trainable",
+        "What of ELMo learns: nothing, the mix of its layers, its upper layer, too, or all of it.",
     ),
+    options.setting(
+        "--fine-tuning-epochs", "fine_tuning.epochs", "Passes with --trainable top or all.", metavar="N"
+    ),
+    options.switch("--bundle-elmo", "elmo.bundle", "Keep a copy of the ELMo in the run."),
     options.switch(
         "--adapt", "elmo.adapt", "Adapt a native ELMo to the training texts first; the run then contains it."
     ),

@@ -10,6 +10,12 @@ from elmo_cli.text.preprocessor import Preprocessor
 from elmo_cli.workflows.tfidf import describe_tfidf
 
 _MOST_CLASSES = 50
+_LEARNED = {
+    "none": "all its layers count the same",
+    "mix": "the mix of its layers was learned",
+    "top": "its upper layer and the mix of its layers were fine-tuned",
+    "all": "it was fine-tuned as a whole",
+}
 
 
 def model_card(
@@ -61,12 +67,7 @@ def model_card(
         "",
         f"- {rows['train']} training rows, seed {config.seed}, epoch {record['best_epoch']} of at most "
         f"{config.training.epochs}; elmo-cli {record['versions']['elmo-cli']}, {record['started']}",
-        f"- ELMo `{elmo['handle']}`, fingerprint `{elmo['fingerprint']}`; "
-        + (
-            "the mix of its layers was learned"
-            if config.elmo.trainable == "mix"
-            else "all its layers count the same"
-        ),
+        f"- ELMo `{elmo['handle']}`, fingerprint `{elmo['fingerprint']}`; " + _LEARNED[config.elmo.trainable],
         f"- pooling {' and '.join(config.classifier.pool)}, hidden layers {hidden}",
         *([_adaptation(record["adaptation"])] if "adaptation" in record else []),
         *([f"- {describe_tfidf(record['tfidf'])}"] if "tfidf" in record else []),

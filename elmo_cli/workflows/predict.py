@@ -75,17 +75,16 @@ class Predictor:
         self.labels = self.preprocessor.label_set
         self.columns = PredictionColumns(proba, top_k, prefix)
         self.columns.check_top_k(self.labels)
-        # A run that adapted its ELMo contains it, and takes it along when it is moved.
-        adapted = str(self.run.elmo) if self.config.elmo.adapt else None
-        handle = elmo or adapted or saved_elmo(self.run.model).handle
+        # A run that changed its ELMo, or was told to, contains it, and takes it along when it is moved.
+        handle = elmo or self._own_elmo() or saved_elmo(self.run.model).handle
         try:
             source = resolve(handle)
         except SourceError as error:
             if elmo is not None:
                 raise
             raise SourceError(
-                f"{self.run.path} was trained on an ELMo that is not there any more; if it was moved, say "
-                f"where to with --elmo. {error}"
+                f"{self.run.path} was trained on an ELMo that is not there any more: {handle}. Fetch it "
+                f"again, or say where it is now with --elmo. {error}"
             ) from error
         embedder = load_embedder(source, precision or self.config.elmo.precision)
         trained_in = self.run.read_record().get("precision", "float32")
@@ -104,6 +103,12 @@ class Predictor:
             raise RunError(
                 f"{self.run.path}: model and preprocessor.json do not belong together. Train it again."
             )
+
+    def _own_elmo(self) -> str | None:
+        """Returns the handle of the ELMo in the run directory; None where it has none."""
+        if self.run.own_elmo.is_dir():
+            return str(self.run.own_elmo)
+        return str(self.run.elmo) if self.config.elmo.adapt else None
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
         """Predicts; see the class."""

@@ -40,6 +40,11 @@ class RunDirectory:
         return self.path / "elmo"
 
     @property
+    def own_elmo(self) -> Path:
+        """Directory of the ELMo that belongs to the model: fine-tuned, or copied to go with it."""
+        return self.model / "elmo"
+
+    @property
     def checkpoints(self) -> Path:
         """Directory of what a killed training needs to go on."""
         return self.path / "checkpoints"

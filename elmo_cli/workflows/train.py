@@ -3,23 +3,19 @@
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli import __version__
 from elmo_cli.classifier.encoding import Encoded
 from elmo_cli.classifier.head_choice import choose_head
 from elmo_cli.classifier.linear_head import solve_linear_head
 from elmo_cli.classifier.saving import save
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.classifier.tfidf_part import TfidfPart
-from elmo_cli.config import RunConfig, to_yaml
+from elmo_cli.config import RunConfig
 from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.elmo.embedder import load_embedder
-from elmo_cli.elmo.scalar_mix import ScalarMix
 from elmo_cli.elmo.source import resolve
 from elmo_cli.evaluation.metrics import evaluate
 from elmo_cli.evaluation.report import Report
@@ -34,10 +30,13 @@ from elmo_cli.training.history import History
 from elmo_cli.training.loop import fit
 from elmo_cli.workflows.adapt import adapt
 from elmo_cli.workflows.evaluate import write_report
+from elmo_cli.workflows.fine_tune import check_can_be_fine_tuned, fine_tune_run
 from elmo_cli.workflows.model_card import model_card
 from elmo_cli.workflows.new_run import NewRun
+from elmo_cli.workflows.own_elmo import copy_elmo
 from elmo_cli.workflows.prediction_columns import PredictionColumns
 from elmo_cli.workflows.run_directory import RunDirectory
+from elmo_cli.workflows.run_record import describe, identity, layer_mix
 from elmo_cli.workflows.run_report import write_run_report
 from elmo_cli.workflows.tfidf import fit_tfidf
 from elmo_cli.workflows.training_tables import LabelledTable, TrainingTables
@@ -87,6 +86,7 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
 
     A linear head for few rows (see `choose_head`) begins at its solution. Once validation rows that were
     split off have chosen the epoch and been scored, it learns from them, too: few rows are too few to waste.
+    With ``elmo.trainable: top`` or ``all`` the ELMo then learns, too, together with the head.
 
     Args:
         run: The run to make, inside its ``with`` block.
@@ -98,7 +98,8 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
 
     Raises:
         SourceError: If the ELMo is not available.
-        ConfigError: If the device is not there, or the loss is not a number any more.
+        ConfigError: If the device is not there, the loss is not a number any more, or the ELMo cannot be
+            fine-tuned.
         DataError: If the texts are too few to adapt the ELMo to.
         RunError: If something stands in the way, or an adaptation that is there began with something else.
         KeyboardInterrupt: On Ctrl-C before there is anything worth keeping; later Ctrl-C ends the
@@ -114,7 +115,7 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
     with run.stage("loading"):
         classifier = _assemble(config, tables, handle)
     directory = run.directory if config.elmo.adapt else run.begin()
-    _describe(run, classifier, tables)
+    describe(run, classifier, tables)
 
     # Training and validation vectors have one shape, also where those of all tokens are kept.
     learned_from = (tables.train, tables.valid)
@@ -137,15 +138,21 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
         rows = (_arrays(train_part, tables.train), _arrays(valid_part, tables.valid))
         balanced = config.training.class_weight == "balanced"
         solve_linear_head(classifier.classifier, rows[:1], balanced=balanced)
+        made_of = identity(run, tables)
         history = fit(
             classifier.classifier,
             *rows,
             config.training,
             seed=config.seed,
-            checkpoints=Checkpoints(
-                directory.checkpoints, identity=_identity(run, tables), resume=run.resume
-            ),
+            checkpoints=Checkpoints(directory.checkpoints, identity=made_of, resume=run.resume),
         )
+    fine_tuned = config.elmo.fine_tuned and not history.interrupted
+    if fine_tuned:
+        with run.stage("fine-tuning"):
+            classifier, history = fine_tune_run(run, classifier, tables, history, identity=made_of)
+        with run.stage("embedding"):
+            valid_part = encode(tables.valid)
+    with run.stage("training"):
         trained = _Trained(classifier)
         if config.classifier.features == "elmo+tfidf":
             elmo = classifier.probabilities(valid_part)
@@ -153,19 +160,23 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
             trained = _Trained(classifier, tfidf)
         # Said by what has not learned from these rows.
         valid_probabilities = trained.probabilities(tables.valid, valid_part)
-        run.record["learned_valid"] = tables.valid_is_split and bool(classifier.classifier.l2)
+        # Fine-tuned vectors of the training rows are too sure of them for a head to be solved on.
+        few_rows = bool(classifier.classifier.l2) and not fine_tuned
+        run.record["learned_valid"] = tables.valid_is_split and few_rows
         if run.record["learned_valid"]:
             solve_linear_head(classifier.classifier, rows, balanced=balanced)
             trained = trained.refitted(tables, balanced=balanced)
     del train_part, valid_part, rows  # the largest things in memory
     run.point_of_no_return()
     write_text(directory.path / "preprocessor.json", tables.preprocessor.to_json())
+    if config.elmo.bundle and not fine_tuned:
+        copy_elmo(classifier.embedder.source, directory)
     save(classifier, directory.model, trained.tfidf)
     write_text(directory.path / "history.csv", history.to_csv())
     run.record |= {
         "best_epoch": history.best_epoch,
         "epochs": len(history.epochs),
-        "layer_mix": _layer_mix(classifier.classifier.mix),
+        "layer_mix": layer_mix(classifier.classifier.mix),
     }
 
     reports = {"valid": _evaluate(valid_probabilities, run, "valid", tables.valid, tables)}
@@ -187,6 +198,8 @@ def _assemble(config: RunConfig, tables: TrainingTables, handle: str) -> TextCla
     """Builds the classifier and says what it consists of."""
     source = resolve(handle)
     embedder = load_embedder(source, config.elmo.precision)
+    if config.elmo.fine_tuned:
+        check_can_be_fine_tuned(embedder)
     head = choose_head(config.classifier, len(tables.train.labels))
     classifier = TextClassifier(
         embedder,
@@ -197,7 +210,7 @@ def _assemble(config: RunConfig, tables: TrainingTables, handle: str) -> TextCla
         l2=head.l2,
         joined=config.classifier.layers == "joined",
         mix_l2=config.classifier.mix_l2,
-        mix_trainable=config.elmo.trainable == "mix",
+        mix_trainable=config.elmo.trainable != "none",
     )
     logger.info("ELMo: %s (fingerprint %s)", source.handle, source.fingerprint[:12])
     if not embedder.token_level:
@@ -219,53 +232,6 @@ def _absolute(handle: str) -> str:
     parts = [handle] if Path(handle).expanduser().exists() else handle.split(",")
     paths = [Path(part.strip()).expanduser() for part in parts]
     return ",".join(str(path.absolute()) for path in paths) if all(map(Path.exists, paths)) else handle
-
-
-def _describe(run: NewRun, classifier: TextClassifier, tables: TrainingTables) -> None:
-    """Adds to the record what the run is made of."""
-    source = classifier.embedder.source
-    parts = {"train": tables.train, "valid": tables.valid, "test": tables.test}
-    run.record |= {
-        "elmo": {"handle": source.handle, "kind": source.kind, "fingerprint": source.fingerprint},
-        "data": {
-            "sha256": tables.hashes,
-            "rows": {name: len(part.labels) for name, part in parts.items() if part is not None},
-            "valid_is_split": tables.valid_is_split,
-        },
-        "precision": classifier.embedder.precision,
-        "hidden": list(classifier.classifier.hidden),
-        "parameters": {"trained": classifier.num_trainable, "frozen": classifier.num_frozen},
-    }
-
-
-def _identity(run: NewRun, tables: TrainingTables) -> str:
-    """Returns all that decides how training goes, a line each; the number of epochs may grow."""
-    config = run.config
-    decides = replace(
-        config,
-        data=replace(config.data, test=None),
-        elmo=replace(config.elmo, memory_bytes=0),
-        training=replace(config.training, epochs=1, device="auto"),
-    )
-    facts = [
-        f"elmo-cli: {__version__}",
-        f"elmo fingerprint: {run.record['elmo']['fingerprint']} in {run.record['precision']}",
-        *(
-            f"{path} sha256: {tables.hashes.get(path)}"
-            for path in (config.data.train, config.data.valid)
-            if path
-        ),
-    ]
-    return to_yaml(decides) + "\n".join(facts)
-
-
-def _layer_mix(mix: ScalarMix) -> dict[str, Any]:
-    """Returns what the layers count, and their scale; says so where they were learned."""
-    shares = [round(float(share), 6) for share in keras.ops.convert_to_numpy(mix.shares())]
-    gamma = round(float(mix.gamma), 6)
-    if mix.trainable:
-        logger.info("layer mix: %s, gamma %.2f", " ".join(f"{share:.2f}" for share in shares), gamma)
-    return {"weights": shares, "gamma": gamma}
 
 
 def _arrays(encoded: Encoded, table: LabelledTable) -> LabelledArrays:

@@ -1,0 +1,239 @@
+"""A classifier and the ELMo under it learn together, from the top downwards."""
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from elmo_cli.classifier.token_batches import TokenBatches
+from elmo_cli.classifier.trainable_classifier import TrainableClassifier
+from elmo_cli.config import FineTuningConfig
+from elmo_cli.errors import ConfigError
+from elmo_cli.progress import track
+from elmo_cli.training.batch_steps import BatchSteps, Sums
+from elmo_cli.training.callbacks import Best, KeepLast
+from elmo_cli.training.checkpoints import Checkpoints
+from elmo_cli.training.history import History
+from elmo_cli.training.loop import run_epochs
+from elmo_cli.training.order import batches_of_like_length
+from elmo_cli.training.parameter_groups import GroupedAdam, ParameterGroup, slanted_triangular
+
+_ADAM_BETA_2 = 0.99  # as in pre-training
+_EVALUATED_ROWS = 128
+_WORDS_AT_ONCE = 512
+_MOST_VECTOR_BYTES = 1 << 30  # of the words' vectors, while the character CNN is frozen
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """N texts with the class of each.
+
+    Args:
+        texts: Space-joined, str (N,).
+        targets: Class ids, int32 (N,), at least 0.
+    """
+
+    texts: NDArray[np.object_]
+    targets: NDArray[np.int32]
+
+
+def fine_tune(
+    model: TrainableClassifier,
+    train: LabelledTexts,
+    valid: LabelledTexts,
+    config: FineTuningConfig,
+    *,
+    top_only: bool,
+    class_weights: NDArray[np.float32],
+    seed: int,
+    before: History,
+    checkpoints: Checkpoints | None = None,
+) -> History:
+    """Trains all of a model, or its upper part, and leaves it with the weights of the last epoch.
+
+    Where that is less accurate on the validation rows than the model was before, it is left as it was.
+
+    Args:
+        model: Trained with ELMo frozen.
+        train: The training rows.
+        valid: The validation rows.
+        config: How; see `FineTuningConfig`.
+        top_only: Whether the upper LSTM layer alone learns, and none below it.
+        class_weights: What a row of each class counts in the loss, float32 (C,).
+        seed: Decides the order of rows and dropout.
+        before: The training that this one goes on with.
+        checkpoints: See `training.loop.fit`.
+
+    Returns:
+        What happened, the epochs before included.
+
+    Raises:
+        ConfigError: When a loss is no longer a number, or memory does not suffice.
+        RunError: When a checkpoint cannot be written, or is of another training.
+    """
+    tuning = _FineTuning(model, train, valid, config, top_only, class_weights, seed, len(before.epochs))
+    best = Best(before.best_epoch, before.best.val_loss, tuple(model.get_weights()))
+    try:
+        return run_epochs(
+            model,
+            tuning.train_epoch,
+            tuning.evaluate,
+            KeepLast(best, before.best.val_accuracy),
+            num_epochs=len(before.epochs) + config.epochs,
+            learning_rate=config.learning_rate,
+            optimizer=tuning.optimizer,
+            earlier=before.epochs,
+            checkpoints=checkpoints,
+        )
+    except tf.errors.ResourceExhaustedError as error:
+        raise ConfigError(
+            f"Memory does not suffice to fine-tune with {config.batch_size} texts of up to "
+            f"{tuning.train_batches.lengths.max()} tokens at once. Use smaller batches (--set "
+            f"fine_tuning.batch_size={max(1, config.batch_size // 2)}), or cut texts shorter (--max-length)."
+        ) from error
+
+
+class _FineTuning:
+    """What a fine-tuning works with: batches, optimizer, a compiled step per number of frozen layers."""
+
+    def __init__(
+        self,
+        model: TrainableClassifier,
+        train: LabelledTexts,
+        valid: LabelledTexts,
+        config: FineTuningConfig,
+        top_only: bool,
+        class_weights: NDArray[np.float32],
+        seed: int,
+        first_epoch: int,
+    ) -> None:
+        self.model, self.config, self.class_weights, self.seed = model, config, class_weights, seed
+        self.train_targets, self.valid_targets = train.targets, valid.targets
+        self.train_batches = TokenBatches(train.texts, model.bilm.options)
+        self.valid_batches = TokenBatches(valid.texts, model.bilm.options)
+        self.first_epoch = first_epoch
+        self.steps_per_epoch = math.ceil(len(train.targets) / config.batch_size)
+        self.num_steps = config.epochs * self.steps_per_epoch
+        self.layers = model.layer_variables()
+        self.least_frozen = len(self.layers) - 1 if top_only else 0
+        self.optimizer = GroupedAdam(
+            self._groups(), config.learning_rate, beta_2=_ADAM_BETA_2, global_clipnorm=config.clip_norm
+        )
+        self._steps = functools.cache(self._make_steps)
+        self._vectors: NDArray[Any] | None = None
+
+    def _first_step(self, layer: int) -> int:
+        """Returns the step from which a layer learns: the upper one at once, each one below it later."""
+        steps_between = math.ceil(self.config.unfreeze * self.num_steps)
+        return (len(self.layers) - 1 - layer) * steps_between
+
+    def _groups(self) -> list[ParameterGroup]:
+        classifier, config = self.model.classifier, self.config
+        mix = {variable.path for variable in classifier.mix.variables}
+        # A linear head has a penalty of its own.
+        head = [variable for variable in classifier.trainable_variables if variable.path not in mix]
+        groups = [ParameterGroup(tuple(head), weight_decay=0.0 if classifier.l2 else config.weight_decay)]
+        if classifier.mix.trainable_variables:
+            groups.append(ParameterGroup(tuple(classifier.mix.trainable_variables)))
+        for layer in range(self.least_frozen, len(self.layers)):
+            rate = config.layer_decay ** -(len(self.layers) - 1 - layer)
+            variables = tuple(self.layers[layer])
+            groups.append(ParameterGroup(variables, rate, config.weight_decay, self._first_step(layer)))
+        return groups
+
+    def num_frozen(self, step: int) -> int:
+        """Returns how many layers, the token layer first, are still frozen in a step."""
+        begun = [layer for layer in range(len(self.layers)) if step >= self._first_step(layer)]
+        return max(self.least_frozen, min(begun))
+
+    def train_epoch(self, epoch: int) -> tuple[float, float]:
+        """Takes the steps of an epoch; returns mean loss and accuracy."""
+        epoch -= self.first_epoch
+        sums = []
+        for number, rows in enumerate(self._shown(self._epoch_batches(epoch), epoch)):
+            step = epoch * self.steps_per_epoch + number
+            self.optimizer.learning_rate = self.config.learning_rate * slanted_triangular(
+                step / self.num_steps, warmup=self.config.warmup
+            )
+            num_frozen = self.num_frozen(step)
+            batch = self._batch(self.train_batches, self.train_targets, rows, num_frozen)
+            sums.append(self._steps(num_frozen, "token_vectors" in batch).train(batch))
+        return _means(sums, len(self.train_targets))
+
+    def evaluate(self) -> tuple[float, float]:
+        """Returns mean loss and accuracy of the validation rows."""
+        order = np.argsort(self.valid_batches.lengths, kind="stable")
+        sums = []
+        for first in range(0, len(order), _EVALUATED_ROWS):
+            rows = order[first : first + _EVALUATED_ROWS]
+            batch = self._batch(self.valid_batches, self.valid_targets, rows)
+            sums.append(self._steps(0, False).evaluate(batch))
+        return _means(sums, len(order))
+
+    def _epoch_batches(self, epoch: int) -> list[NDArray[np.int64]]:
+        return batches_of_like_length(
+            self.train_batches.lengths, self.config.batch_size, seed=self.seed, epoch=epoch
+        )
+
+    def _shown(self, batches: list[NDArray[np.int64]], epoch: int) -> Iterator[NDArray[np.int64]]:
+        name = f"fine-tuning, epoch {epoch + 1} of {self.config.epochs}"
+        return track(batches, total=len(batches), description=name, unit="batches")
+
+    def _batch(
+        self, texts: TokenBatches, targets: NDArray[np.int32], rows: NDArray[np.int64], num_frozen: int = 0
+    ) -> dict[str, Any]:
+        """Returns some rows; those of a training batch are filled up, so that all have one size."""
+        filled = rows
+        if texts is self.train_batches:
+            filled = np.concatenate([rows, np.repeat(rows[:1], self.config.batch_size - len(rows))])
+        weights = self.class_weights[targets[filled]]
+        weights[len(rows) :] = 0.0
+        vectors = self._vectors_of_words() if num_frozen and texts is self.train_batches else None
+        return {**texts.batch(filled, vectors), "targets": targets[filled], "weights": weights}
+
+    def _vectors_of_words(self) -> NDArray[Any] | None:
+        """Returns what the unchanged character CNN gives for all words; None where they are too many."""
+        characters, cnn = self.train_batches.characters, self.model.bilm.character_cnn
+        if len(characters) * cnn.projection_dim * 4 > _MOST_VECTOR_BYTES:
+            return None
+        if self._vectors is None:
+            convolve = tf.function(
+                lambda ids: tf.cast(cnn(ids), tf.float32),
+                input_signature=[tf.TensorSpec([None, characters.shape[1]], tf.int32)],
+                autograph=False,
+            )
+            starts = range(0, len(characters), _WORDS_AT_ONCE)
+            parts = [
+                convolve(characters[start : start + _WORDS_AT_ONCE].astype(np.int32)) for start in starts
+            ]
+            self._vectors = np.concatenate(parts)
+        return self._vectors
+
+    def _make_steps(self, num_frozen: int, with_vectors: bool) -> BatchSteps:
+        bilm = self.model.bilm
+        tokens = (
+            {"token_vectors": tf.TensorSpec([None, bilm.options.lstm.projection_dim], "float32")}
+            if with_vectors
+            else {"character_ids": tf.TensorSpec([None, None], "int32")}
+        )
+        sentences = {"index": tf.TensorSpec([None, None], "int32"), "lengths": tf.TensorSpec([None], "int32")}
+        learning: list[keras.Variable] = list(self.model.classifier.trainable_variables)
+        learning += [variable for layer in self.layers[num_frozen:] for variable in layer]
+        return BatchSteps(
+            functools.partial(self.model, num_frozen=num_frozen),
+            self.model,
+            learning,
+            self.optimizer,
+            tokens | sentences,
+        )
+
+
+def _means(sums: list[Sums], num_rows: int) -> tuple[float, float]:
+    loss_sum, weight_sum, num_correct = np.sum([[float(one) for one in step] for step in sums], axis=0)
+    return float(loss_sum / weight_sum), float(num_correct / num_rows)

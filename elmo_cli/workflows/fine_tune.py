@@ -1,0 +1,114 @@
+"""elmo-train --trainable top|all: ELMo's own weights learn the task; the run then contains them."""
+
+import logging
+
+import numpy as np
+
+from elmo_cli.bilm.network import BiLM
+from elmo_cli.bilm.weights import read_weights
+from elmo_cli.classifier.fine_tuning import LabelledTexts, fine_tune
+from elmo_cli.classifier.text_classifier import TextClassifier
+from elmo_cli.classifier.trainable_classifier import TrainableClassifier
+from elmo_cli.elmo.bilm_embedder import BiLMEmbedder
+from elmo_cli.elmo.embedder import Embedder, load_embedder
+from elmo_cli.elmo.source import resolve
+from elmo_cli.errors import ConfigError
+from elmo_cli.training.arrays import balanced_class_weights
+from elmo_cli.training.checkpoints import Checkpoints
+from elmo_cli.training.history import History
+from elmo_cli.workflows.new_run import NewRun
+from elmo_cli.workflows.own_elmo import write_elmo
+from elmo_cli.workflows.training_tables import LabelledTable, TrainingTables
+
+logger = logging.getLogger(__name__)
+
+_CHECKPOINTS = "fine_tuning"  # folder in that of the checkpoints
+
+
+def check_can_be_fine_tuned(embedder: Embedder) -> None:
+    """Refuses an ELMo without a gradient.
+
+    Raises:
+        ConfigError: If it runs in a TensorFlow Hub module's own graph.
+    """
+    if not isinstance(embedder, BiLMEmbedder):
+        raise ConfigError(
+            f"elmo.trainable must be none or mix with {embedder.source.handle}: this TensorFlow Hub module "
+            "runs in its own graph, which has no gradient in TensorFlow 2. Give a native ELMo with --elmo, "
+            "or use --trainable mix."
+        )
+
+
+def fine_tune_run(
+    run: NewRun, classifier: TextClassifier, tables: TrainingTables, history: History, *, identity: str
+) -> tuple[TextClassifier, History]:
+    """Goes on with a classifier that was trained on a frozen ELMo; the ELMo learns, too.
+
+    What it becomes is written into the run directory and read from there, as elmo-predict will.
+
+    Args:
+        run: The run, begun; past its point of no return afterwards.
+        classifier: Trained on the frozen ELMo.
+        tables: What is learned from.
+        history: Of that training.
+        identity: What the training is made of; see `Checkpoints`.
+
+    Returns:
+        The classifier on the new ELMo, and what happened, the training before included.
+
+    Raises:
+        ConfigError: When a loss is no longer a number, or memory does not suffice.
+        RunError: When the run directory cannot be written, or a checkpoint is of another training.
+        SourceError: When the weights cannot be read again.
+    """
+    config, source = run.config, classifier.embedder.source
+    bilm = _trainable(classifier.embedder)
+    model = TrainableClassifier(
+        bilm, classifier.pooling, classifier.classifier, dropout=config.fine_tuning.dropout, seed=config.seed
+    )
+    model.build()
+    train, valid = _labelled(tables.train), _labelled(tables.valid)
+    num_classes = tables.preprocessor.label_set.num_classes
+    balanced = config.training.class_weight == "balanced"
+    logger.info(
+        "Fine-tuning %s of ELMo: %d epochs",
+        "the upper layer" if config.elmo.trainable == "top" else "all layers",
+        config.fine_tuning.epochs,
+    )
+    history = fine_tune(
+        model,
+        train,
+        valid,
+        config.fine_tuning,
+        top_only=config.elmo.trainable == "top",
+        class_weights=(
+            balanced_class_weights(train.targets, num_classes)
+            if balanced
+            else np.ones(num_classes, np.float32)
+        ),
+        seed=config.seed,
+        before=history,
+        checkpoints=Checkpoints(
+            run.directory.checkpoints / _CHECKPOINTS, identity=identity, resume=run.resume
+        ),
+    )
+    run.point_of_no_return()
+    write_elmo(bilm, run.directory)
+    logger.debug("What %s became is in %s", source.handle, run.directory.own_elmo)
+    embedder = load_embedder(resolve(str(run.directory.own_elmo)), config.elmo.precision)
+    return classifier.on(embedder), history
+
+
+def _trainable(embedder: Embedder) -> BiLM:
+    """Returns the network with weights of its own, float32, for gradients to be taken."""
+    check_can_be_fine_tuned(embedder)
+    policy = "mixed_bfloat16" if embedder.precision == "bfloat16" else "float32"
+    bilm = BiLM(embedder.bilm.options, "zeros", name="bilm", dtype=policy)
+    read_weights(bilm, embedder.source.weights_path)
+    return bilm
+
+
+def _labelled(table: LabelledTable) -> LabelledTexts:
+    """Leaves out rows whose label training never saw: they have no target."""
+    known = table.targets >= 0
+    return LabelledTexts(table.examples.sentences.texts[known], table.targets[known])

@@ -1,0 +1,117 @@
+"""elmo-train --trainable top|all and --bundle-elmo: the run contains its ELMo."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny_run import invoke, write_elmo
+
+from elmo_cli import Predictor
+from elmo_cli.elmo.source import resolve
+from elmo_cli.workflows.run_directory import RunDirectory
+
+FEW = ["--epochs", "2", "--batch-size", "8", "--set", "fine_tuning.unfreeze=0", "--fine-tuning-epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def fine_tuned(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a fine-tuned run and the ELMo it began with, both to be copied before they change."""
+    directory = tmp_path_factory.mktemp("fine-tuned")
+    shutil.copytree(tiny / "elmo", directory / "elmo")
+    result = invoke(
+        "train",
+        *(tiny / "train.csv", "--test", tiny / "test.csv", "-o", directory / "run"),
+        *("--elmo", directory / "elmo", "--trainable", "all", *FEW),
+    )
+    assert result.exit_code == 0, result.output
+    (directory / "output.txt").write_text(result.output)
+    return directory
+
+
+def test_it_says_what_learned_and_which_layers_the_task_used(fine_tuned: Path):
+    output = (fine_tuned / "output.txt").read_text()
+    assert "Fine-tuning all layers of ELMo: 1 epochs" in output
+    assert "layer mix:" in output
+    record = RunDirectory(fine_tuned / "run").read_record()
+    assert sum(record["layer_mix"]["weights"]) == pytest.approx(1, abs=1e-5)
+    assert record["seconds"]["fine-tuning"] >= 0
+    assert record["epochs"] == 3
+    assert "fine-tuned as a whole" in (fine_tuned / "run" / "MODEL_CARD.md").read_text()
+
+
+def test_it_contains_what_the_elmo_became(fine_tuned: Path):
+    own = resolve(str(RunDirectory(fine_tuned / "run").own_elmo))
+    assert own.fingerprint != resolve(str(fine_tuned / "elmo")).fingerprint
+    saved = json.loads((fine_tuned / "run" / "model" / "model.json").read_text())
+    assert saved["elmo"]["fingerprint"] == own.fingerprint
+
+
+def test_moved_and_without_the_first_elmo_it_predicts_the_same_to_the_last_bit(
+    fine_tuned: Path, tiny: Path, tmp_path: Path
+):
+    moved = shutil.copytree(fine_tuned / "run", tmp_path / "elsewhere")
+    table = pd.read_csv(tiny / "test.csv")
+    here, there = (
+        Predictor(run, proba=True)(table).filter(like="probability_of").to_numpy()
+        for run in (fine_tuned / "run", moved)
+    )
+    np.testing.assert_array_equal(here, there)
+    written = pd.read_csv(fine_tuned / "run" / "predictions" / "test.csv")
+    np.testing.assert_allclose(written["probability"], here.max(axis=1), rtol=1e-6)
+
+
+def test_without_what_its_elmo_became_it_says_where_that_was(fine_tuned: Path, tiny: Path, tmp_path: Path):
+    run = shutil.copytree(fine_tuned / "run", tmp_path / "run")
+    shutil.rmtree(run / "model" / "elmo")
+    saved = json.loads((run / "model" / "model.json").read_text())
+    saved["elmo"]["handle"] = str(run / "model" / "elmo")
+    (run / "model" / "model.json").write_text(json.dumps(saved))
+    result = invoke("predict", run, tiny / "test.csv")
+    assert result.exit_code == 4
+    assert "not there any more" in result.output
+    assert "--elmo" in result.output
+
+
+def test_a_hub_module_without_gradients_is_refused(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from classifier.tiny_embedder import TinyEmbedder
+
+    from elmo_cli.workflows import train as workflow
+
+    monkeypatch.setattr(workflow, "load_embedder", lambda *_: TinyEmbedder())
+    run = tmp_path / "run"
+    result = invoke(
+        "train", tiny / "train.csv", "-o", run, "--elmo", tiny / "elmo", "--trainable", "top", *FEW
+    )
+    assert result.exit_code == 2
+    assert "has no gradient in TensorFlow 2" in result.output
+    assert not run.exists()
+
+
+def test_a_run_that_bundles_its_elmo_needs_nothing_else(tiny: Path, tmp_path: Path):
+    elmo = write_elmo(tmp_path / "elmo", seed=11)
+    arguments = [tiny / "train.csv", "-o", tmp_path / "run", "--elmo", elmo, "--epochs", "2"]
+    result = invoke("train", *arguments, "--bundle-elmo")
+    assert result.exit_code == 0, result.output
+    shutil.rmtree(elmo)
+    moved = shutil.move(tmp_path / "run", tmp_path / "moved")
+    result = invoke("predict", moved, "Snow on the hills.", "--format", "lines")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_run_that_does_not_names_what_to_fetch(tiny: Path, tmp_path: Path):
+    elmo = write_elmo(tmp_path / "elmo", seed=12)
+    result = invoke("train", tiny / "train.csv", "-o", tmp_path / "run", "--elmo", elmo, "--epochs", "2")
+    assert result.exit_code == 0, result.output
+    shutil.rmtree(elmo)
+    result = invoke("predict", tmp_path / "run", "Snow on the hills.")
+    assert result.exit_code == 4
+    assert str(elmo) in result.output
+    write_elmo(elmo, seed=13)
+    result = invoke("predict", tmp_path / "run", "Snow on the hills.")
+    assert result.exit_code == 2
+    assert "fingerprint" in result.output
