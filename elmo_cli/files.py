@@ -6,12 +6,14 @@ import hashlib
 import logging
 import os
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from elmo_cli.byte_counts import format_bytes
 from elmo_cli.errors import RunError
 
 logger = logging.getLogger(__name__)
@@ -149,12 +151,33 @@ def _cache_directory() -> Path:
     return (Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache") / "elmo-cli"
 
 
+def check_room(directory: Path, num_bytes: int, name: str) -> None:
+    """Looks whether something fits on a disk, before it is written.
+
+    Args:
+        directory: On that disk; it need not exist yet.
+        num_bytes: What is needed.
+        name: What the message calls it.
+
+    Raises:
+        RunError: When there is less room.
+    """
+    while not directory.exists() and directory != directory.parent:
+        directory = directory.parent
+    free = shutil.disk_usage(directory).free
+    if num_bytes > free:
+        raise RunError(
+            f"{name} needs {format_bytes(num_bytes)}, and {format_bytes(free)} are free in {directory}. Make "
+            "room, or choose a directory on another disk."
+        )
+
+
 class LockedError(RunError):
     """Another process holds a lock for longer than was to be waited for."""
 
 
 @contextlib.contextmanager
-def lock(path: str | Path, *, timeout_s: float | None = None) -> Iterator[None]:
+def lock(path: str | Path, *, timeout_s: float | None = None, work: str | None = None) -> Iterator[None]:
     """Lets one process (and one thread) at a time into the block; others wait.
 
     The operating system holds the lock and lets go when the process ends, however it ends. The file
@@ -163,6 +186,7 @@ def lock(path: str | Path, *, timeout_s: float | None = None) -> Iterator[None]:
     Args:
         path: The lock file; parent directories are made.
         timeout_s: Seconds to wait; None waits for ever, 0 tries once.
+        work: What the other process does that holds it, to be said while this one waits.
 
     Raises:
         LockedError: When the time is over.
@@ -180,7 +204,7 @@ def lock(path: str | Path, *, timeout_s: float | None = None) -> Iterator[None]:
                         f"{path} is still held by another process after {timeout_s:g} s. Try again later."
                     )
                 if not said:
-                    logger.info("Waiting for another process that holds %s", path)
+                    logger.info("Waiting for another process that %s", work or f"holds {path}")
                     said = True
                 time.sleep(POLL_S)
         try:

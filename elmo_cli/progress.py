@@ -56,7 +56,13 @@ def bar(*, total: int, description: str, unit: str, done: int = 0) -> "tqdm[Any]
 
 
 def track(
-    items: Iterable[Item], *, total: int, description: str, unit: str = "rows", every_s: float = 10.0
+    items: Iterable[Item],
+    *,
+    total: int,
+    description: str,
+    unit: str = "rows",
+    done: int = 0,
+    every_s: float = 10.0,
 ) -> Iterator[Item]:
     """Yields the items and reports how far it is.
 
@@ -68,12 +74,13 @@ def track(
         total: Number of items, for percentage and time left.
         description: What is being done, for example ``"embedding"``.
         unit: Name of one item, in the plural.
+        done: Units done before, not among the items.
         every_s: Seconds between two lines where no bar is drawn.
 
     Yields:
         The items, unchanged and in order.
     """
-    shown = bar(total=total, description=description, unit=unit)
+    shown = bar(total=total, description=description, unit=unit, done=done)
     if shown is not None:
         with shown:
             for item in items:
@@ -81,9 +88,9 @@ def track(
                 shown.update()
         return
     start = last = time.monotonic()
-    for done, item in enumerate(items):
+    for num_done, item in enumerate(items, done):
         now = time.monotonic()
         if now - last >= every_s:
             last = now
-            logger.info("%s: %d of %d %s after %.0f s", description, done, total, unit, now - start)
+            logger.info("%s: %d of %d %s after %.0f s", description, num_done, total, unit, now - start)
         yield item

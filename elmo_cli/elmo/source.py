@@ -4,13 +4,24 @@ import difflib
 import hashlib
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from elmo_cli import files
 from elmo_cli.elmo import archive, fetch
+from elmo_cli.elmo.download import WAY_OUT, UnavailableError
+from elmo_cli.elmo.fetch import Terms
+from elmo_cli.elmo.known import Address, KnownElmo, known_elmo, known_names
+from elmo_cli.elmo.model_files import (
+    WEIGHTS_SUFFIXES,
+    model_directory,
+    options_files,
+    partner_names,
+    with_partner,
+)
 from elmo_cli.errors import RunError, SourceError
 
 logger = logging.getLogger(__name__)
@@ -22,9 +33,11 @@ BUNDLED = {"mini": "a small English biLM trained by elmo-pretrain"}
 FORMS = """
 A handle is one of
   bundled                          the ELMo that ships with elmo-cli (bundled:NAME for a certain one)
-  https://...                      a TensorFlow Hub module, for example https://tfhub.dev/google/elmo/3
-  DIRECTORY                        with saved_model.pb, or with options.json and weights.hdf5
-  MODULE.tar.gz                    a downloaded module
+  google/elmo/3, allennlp:small    a public ELMo by its name; elmo-fetch --list shows them all
+  nlpl:NUMBER                      a model of NLPL's repository
+  https://...                      a TensorFlow Hub module, or an archive of a model
+  DIRECTORY                        with saved_model.pb, or with options.json and HDF5 weights
+  MODULE.tar.gz, MODEL.zip         a downloaded archive
   OPTIONS.json,WEIGHTS.hdf5        AllenNLP's pair of files, or the URLs of both"""
 
 
@@ -68,24 +81,29 @@ class ElmoSource:
         return cls(**{**data, **paths, "path": Path(data["path"])})
 
 
-def resolve(handle: str, *, offline: bool = False) -> ElmoSource:
+def resolve(handle: str, *, offline: bool = False, sha256: str | None = None) -> ElmoSource:
     """Finds the files a handle stands for; downloads and unpacks them into the cache where needed.
 
     Args:
         handle: See `FORMS`; for a pair of files, either of them is enough where the other has the
             corresponding name beside it.
-        offline: Never use the network; what was downloaded before is found in the cache.
+        offline: Never use the network; what was downloaded before is found in the cache. The environment
+            variable `fetch.OFFLINE_VARIABLE` says so for all.
+        sha256: What the model must have: 64 hexadecimal digits, the SHA-256 of its archive or of its weights
+            file, or its fingerprint.
 
     Returns:
         The source; its files exist.
 
     Raises:
-        SourceError: When the handle is of no known form, or its files are missing, incomplete or cannot
-            be downloaded. The message says what was looked for.
+        SourceError: When the handle is of no known form, or its files are missing, incomplete, cannot
+            be downloaded or are not those that were expected. The message says what was looked for.
     """
     handle = handle.strip()
+    terms = Terms(offline=offline or fetch.offline_wanted(), sha256=sha256.lower() if sha256 else None)
     try:
-        source = _resolve(handle, offline)
+        source = _resolve(handle, terms)
+        _check_sha256(source, terms)
     except OSError as error:
         raise SourceError(
             f"ELMo {handle}: {error.filename or 'files'}: {error.strerror or error}."
@@ -98,24 +116,28 @@ def resolve(handle: str, *, offline: bool = False) -> ElmoSource:
     return source
 
 
-def _resolve(handle: str, offline: bool) -> ElmoSource:
+def _resolve(handle: str, terms: Terms) -> ElmoSource:
     if not handle:
         raise SourceError(f"The ELMo handle is empty.\n{FORMS.strip()}")
     if handle == "bundled" or handle.startswith("bundled:"):
         return _bundled(handle)
     path = _expanded(handle, handle).absolute()
+    if not path.exists() and (known := known_elmo(handle)):
+        return _known(handle, known, terms)
     if "," in handle and not path.exists():
-        return _pair(handle, handle.split(","), offline)
+        return _pair(handle, handle.split(","), terms)
     if "://" in handle:
-        return _url(handle, offline)
+        return _url(handle, terms)
     if path.is_dir():
         return _directory(handle, path)
     if not path.exists():
-        raise SourceError(f"ELMo {handle}: there is no such file or directory{_nearest(path)}.{FORMS}")
+        close = difflib.get_close_matches(handle, known_names(), n=1)
+        nearest = f"; did you mean {close[0]}?" if close else _nearest(path)
+        raise SourceError(f"ELMo {handle}: there is no such file or directory{nearest}.{FORMS}")
     if path.name.endswith(archive.ARCHIVE_SUFFIXES):
         return _directory(handle, fetch.unpack_local(path))
-    if path.suffix in (".json", *archive.WEIGHTS_SUFFIXES):
-        return _bilm(handle, *_with_partner(handle, path))
+    if path.suffix in (".json", *WEIGHTS_SUFFIXES):
+        return _bilm(handle, *with_partner(handle, path))
     raise SourceError(f"ELMo {handle}: a file that ends in {path.suffix or 'nothing'} is not known.{FORMS}")
 
 
@@ -136,10 +158,41 @@ def _bundled(handle: str) -> ElmoSource:
     return _bilm(handle, options, weights)
 
 
-def _pair(handle: str, parts: Iterable[str], offline: bool) -> ElmoSource:
+def _known(handle: str, model: KnownElmo, terms: Terms) -> ElmoSource:
+    """Source of a public ELMo, from the first of its addresses that gives it."""
+    cached = replace(terms, offline=True)
+    for address in model.addresses:
+        try:
+            return _address(handle, address, cached)
+        except fetch.NotCachedError:
+            continue
+    if terms.offline:
+        raise fetch.NotCachedError(
+            f"{handle} is not in the cache ({files.cache_directory()}) and the network is not to be used "
+            f"(--offline or {fetch.OFFLINE_VARIABLE}). Where it may be used: elmo-fetch {model.name}"
+        )
+    refusals = []
+    for address in model.addresses:
+        try:
+            return _address(handle, address, terms)
+        except SourceError as error:
+            refusals.append(error.what if isinstance(error, UnavailableError) else str(error))
+            logger.info("%s does not give %s", address[-1], handle)
+    said = "".join(f"\n  {refusal}" for refusal in refusals)
+    raise SourceError(f"ELMo {handle}: none of its {len(refusals)} addresses gives it.{said}\n{WAY_OUT}")
+
+
+def _address(handle: str, address: Address, terms: Terms) -> ElmoSource:
+    """Source of one address of a public ELMo."""
+    if len(address) > 1:
+        return _pair(handle, address, terms)
+    return _directory(handle, fetch.fetch_module(address[0], terms))
+
+
+def _pair(handle: str, parts: Iterable[str], terms: Terms) -> ElmoSource:
     """Source of options and weights, each a path or a URL."""
     parts = [part.strip() for part in parts]
-    if len(parts) != 2 or not parts[0].endswith(".json") or not parts[1].endswith(archive.WEIGHTS_SUFFIXES):
+    if len(parts) != 2 or not parts[0].endswith(".json") or not parts[1].endswith(WEIGHTS_SUFFIXES):
         raise SourceError(
             f"ELMo {handle}: with a comma, OPTIONS.json,WEIGHTS.hdf5 was expected, in this order.{FORMS}"
         )
@@ -147,30 +200,33 @@ def _pair(handle: str, parts: Iterable[str], offline: bool) -> ElmoSource:
         path = _expanded(part, handle)
         if "://" not in part and not path.is_file():
             raise SourceError(f"ELMo {handle}: there is no file {part}{_nearest(path)}.")
-    return _bilm(handle, _local_file(parts[0], "json", offline), _local_file(parts[1], "hdf5", offline))
+    # Two downloads stand in one directory, which can then be given as a handle itself.
+    pair = ",".join(parts) if all("://" in part for part in parts) else None
+    local = partial(_local_file, pair=pair, terms=terms)
+    return _bilm(handle, local(parts[0], "json"), local(parts[1], "hdf5"))
 
 
-def _local_file(part: str, content: Literal["json", "hdf5"], offline: bool) -> Path:
+def _local_file(part: str, content: Literal["json", "hdf5"], *, pair: str | None, terms: Terms) -> Path:
     """One file of a pair, downloaded when it is a URL."""
     if "://" in part:
-        return fetch.fetch_file(_checked_url(part), content=content, offline=offline)
+        return fetch.fetch_file(_checked_url(part), content=content, pair=pair, terms=terms)
     return Path(part).expanduser().absolute()
 
 
-def _url(handle: str, offline: bool) -> ElmoSource:
+def _url(handle: str, terms: Terms) -> ElmoSource:
     """Source of one URL: a module, or either file of AllenNLP's pair."""
     path = urlsplit(_checked_url(handle)).path
-    if not path.endswith((".json", *archive.WEIGHTS_SUFFIXES)):
-        return _directory(handle, fetch.fetch_module(handle, offline=offline))
+    if not path.endswith((".json", *WEIGHTS_SUFFIXES)):
+        return _directory(handle, fetch.fetch_module(handle, terms))
     name = path.rsplit("/", 1)[-1]
-    partner = next(iter(_partner_names(name)), None)
+    partner = next(iter(partner_names(name)), None)
     if partner is None:
         raise SourceError(
             f"ELMo {handle}: give the URLs of options and weights, joined by a comma: "
             f"OPTIONS.json,WEIGHTS.hdf5."
         )
     other = urlunsplit(urlsplit(handle)._replace(path=path.removesuffix(name) + partner))
-    return _pair(handle, (handle, other) if name.endswith(".json") else (other, handle), offline)
+    return _pair(handle, (handle, other) if name.endswith(".json") else (other, handle), terms)
 
 
 def _expanded(part: str, handle: str) -> Path:
@@ -191,60 +247,43 @@ def _checked_url(url: str) -> str:
 
 def _directory(handle: str, directory: Path) -> ElmoSource:
     """Source of a directory, or of the one directory in it (archives often wrap their content)."""
-    root = archive.model_directory(directory, handle)
+    root = model_directory(directory, handle)
     if (root / "saved_model.pb").is_file():
         named = sorted(
             (path.relative_to(root).as_posix(), path) for path in root.rglob("*") if path.is_file()
         )
         return ElmoSource(handle, "hub", root, _fingerprint(named))
-    options = _options_files(root)
+    options = options_files(root)
     if len(options) != 1:
         names = ", ".join(path.name for path in options)
         raise SourceError(
             f"ELMo {handle}: {root} holds several models ({names}); give the path of one of them."
         )
-    return _bilm(handle, *_with_partner(handle, options[0]))
-
-
-def _options_files(directory: Path) -> list[Path]:
-    plain = directory / "options.json"
-    return [plain] if plain.is_file() else sorted(directory.glob(archive.OPTIONS_PATTERN))
-
-
-def _with_partner(handle: str, path: Path) -> tuple[Path, Path]:
-    """(options, weights) from the path of either, the other being found beside it by its name."""
-    for name in _partner_names(path.name):
-        if (partner := path.with_name(name)).is_file():
-            return (path, partner) if path.suffix == ".json" else (partner, path)
-    if path.suffix == ".json":
-        found = [file for file in sorted(path.parent.iterdir()) if file.suffix in archive.WEIGHTS_SUFFIXES]
-        weights = [file for file in found if "weights" in file.stem] or found
-        if len(weights) == 1:
-            return path, weights[0]
-        seen = f"; {', '.join(file.name for file in found)} are there" if found else ""
-        looked_for = f"weights in HDF5 ({' or '.join(_partner_names(path.name)) or 'weights.hdf5'})"
-    else:
-        if (options := path.with_name("options.json")).is_file():
-            return options, path
-        seen, looked_for = "", f"options ({', '.join([*_partner_names(path.name), 'options.json'])})"
-    raise SourceError(
-        f"ELMo {handle}: no {looked_for} found beside {path}{seen}. Give both: OPTIONS.json,WEIGHTS.hdf5."
-    )
-
-
-def _partner_names(name: str) -> list[str]:
-    """Names that the other file of AllenNLP's pair may have."""
-    stem, _, suffix = name.rpartition(".")
-    if suffix == "json" and stem.endswith("options"):
-        return [stem.removesuffix("options") + "weights" + ending for ending in archive.WEIGHTS_SUFFIXES]
-    if suffix != "json" and stem.endswith("weights"):
-        return [stem.removesuffix("weights") + "options.json"]
-    return []
+    return _bilm(handle, *with_partner(handle, options[0]))
 
 
 def _bilm(handle: str, options: Path, weights: Path) -> ElmoSource:
     fingerprint = _fingerprint((("options", options), ("weights", weights)))
     return ElmoSource(handle, "bilm", options.parent, fingerprint, options, weights)
+
+
+def _check_sha256(source: ElmoSource, terms: Terms) -> None:
+    """Raises SourceError when a source has not the checksum that was asked for."""
+    if terms.sha256 is None or terms.sha256 == source.fingerprint:
+        return
+    origin = fetch.origin_of(source.weights_path or source.path)
+    if origin is not None and origin.sha256 == terms.sha256:
+        return
+    found = f"archive {origin.sha256}, " if origin is not None and source.weights_path is None else ""
+    if source.weights_path is not None:
+        weights = files.sha256(source.weights_path)
+        if weights == terms.sha256:
+            return
+        found = f"weights {weights}, "
+    raise SourceError(
+        f"ELMo {source.handle}: not the SHA-256 that was asked for, {terms.sha256}; received {found}"
+        f"fingerprint {source.fingerprint}. Remove {source.path} to fetch it again, or correct the number."
+    )
 
 
 def _fingerprint(named: Iterable[tuple[str, Path]]) -> str:

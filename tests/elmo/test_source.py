@@ -1,13 +1,18 @@
 import errno
+import hashlib
 import json
 import os
 import shutil
+import socket
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from elmo_cli.elmo import known as known_table
 from elmo_cli.elmo import source
+from elmo_cli.elmo.known import KnownElmo
 from elmo_cli.elmo.source import ElmoSource, resolve
 from elmo_cli.errors import SourceError
 
@@ -171,8 +176,8 @@ def test_other_handles_are_refused_with_the_forms(handle):
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
-    with pytest.raises(SourceError, match=r"ends in \.zip is not known"):
-        resolve(str(put(tmp_path / "a", model__zip=b"PK") / "model.zip"))
+    with pytest.raises(SourceError, match=r"ends in \.rar is not known"):
+        resolve(str(put(tmp_path / "a", model__rar=b"Rar!") / "model.rar"))
 
 
 def test_the_bundled_model_is_the_default_of_its_table(allennlp, monkeypatch):
@@ -248,3 +253,125 @@ def test_a_handle_that_may_not_even_be_looked_at_is_said(tmp_path, monkeypatch):
 def test_a_home_that_nobody_has_is_said(handle):
     with pytest.raises(SourceError, match="no home directory for the ~"):
         resolve(handle)
+
+
+@pytest.fixture
+def known(server, monkeypatch):
+    """A public ELMo with two addresses, each a pair, and one with two addresses of a module."""
+    pairs = tuple((f"{server.url}/{i}/o_options.json", f"{server.url}/{i}/o_weights.hdf5") for i in (1, 2))
+    modules = ((f"{server.url}/old/m",), (f"{server.url}/new/m.tar.gz",))
+    table = tuple(
+        KnownElmo(name, addresses, "English", "news", "free", "https://example.org")
+        for name, addresses in (("test:pair", pairs), ("test:module", modules))
+    )
+    monkeypatch.setattr(known_table, "KNOWN", table)
+
+
+def serve_pair(server, number: int) -> None:
+    server.pages |= {f"/{number}/o_options.json": OPTIONS, f"/{number}/o_weights.hdf5": WEIGHTS}
+
+
+def test_a_public_elmo_comes_from_its_first_address(server, known):
+    serve_pair(server, 1)
+    found = resolve("test:pair")
+    assert (found.handle, found.kind) == ("test:pair", "bilm")
+    assert [path for path, _ in server.requests] == ["/1/o_options.json", "/1/o_weights.hdf5"]
+    assert resolve(str(found.path)).fingerprint == found.fingerprint
+
+
+def test_the_next_address_is_tried_where_the_first_does_not_give_it(server, known, allennlp):
+    serve_pair(server, 2)
+    assert resolve("test:pair").fingerprint == resolve(str(allennlp)).fingerprint
+    server.stop()
+    assert resolve("test:pair", offline=True).weights_path.read_bytes() == WEIGHTS
+
+
+def test_when_no_address_gives_it_all_are_named_with_what_they_said(server, known):
+    server.pages["/new/m.tar.gz"] = b"<html>Log in</html>"
+    with pytest.raises(SourceError) as caught:
+        resolve("test:module")
+    first, old, new, way_out = str(caught.value).splitlines()
+    assert first == "ELMo test:module: none of its 2 addresses gives it."
+    assert old.startswith(f"  {server.url}/old/m?tf-hub-format=compressed does not exist (HTTP 404)")
+    assert new.startswith(f"  {server.url}/new/m.tar.gz is a web page")
+    assert way_out.startswith("Or download it with a browser")
+
+
+def test_a_public_elmo_is_found_in_the_cache_under_any_of_its_addresses(server, known, hub, tmp_path):
+    server.pages["/new/m.tar.gz"] = packed(hub, tmp_path)
+    by_address = resolve(f"{server.url}/new/m.tar.gz")
+    num_requests = len(server.requests)
+    assert resolve("test:module").path == by_address.path
+    assert resolve(f"{server.url}/old/m", offline=True).path == by_address.path
+    assert len(server.requests) == num_requests
+
+
+def test_offline_a_public_elmo_says_how_to_fetch_it(server, known):
+    with pytest.raises(SourceError, match=r"test:pair is not in the cache .* elmo-fetch test:pair"):
+        resolve("test:pair", offline=True)
+    assert server.requests == []
+
+
+def test_the_environment_forbids_the_network_for_all_forms(server, known, monkeypatch):
+    monkeypatch.setenv("ELMO_CLI_OFFLINE", "1")
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket, "create_connection", forbidden)
+    monkeypatch.setattr(socket, "getaddrinfo", forbidden)
+    for handle in (
+        "test:pair",
+        "test:module",
+        f"{server.url}/m",
+        f"{server.url}/o.json,{server.url}/w.hdf5",
+        "nlpl:1",
+    ):
+        with pytest.raises(SourceError, match="not in the cache"):
+            resolve(handle)
+
+
+def test_a_path_goes_before_a_name(known, allennlp, monkeypatch):
+    monkeypatch.chdir(allennlp.parent)
+    allennlp.rename("test:pair")
+    assert resolve("test:pair").path == allennlp.parent / "test:pair"
+
+
+def test_a_slip_in_a_name_is_told(known):
+    with pytest.raises(SourceError, match=r"did you mean test:module\?"):
+        resolve("test:modul")
+
+
+def packed(directory: Path, tmp_path: Path) -> bytes:
+    with tarfile.open(tmp_path / "packed.tar.gz", "w:gz") as file:
+        file.add(directory, arcname=".")
+    return (tmp_path / "packed.tar.gz").read_bytes()
+
+
+def test_a_zip_of_nlpl_on_disk(tmp_path, allennlp):
+    with zipfile.ZipFile(tmp_path / "216.zip", "w") as file:
+        file.writestr("options.json", OPTIONS)
+        file.writestr("model.hdf5", WEIGHTS)
+        file.writestr("vocab.txt", "<S>\n</S>\n<UNK>\nord\n")
+        file.writestr("meta.json", "{}")
+        file.writestr("README", "")
+    found = resolve(str(tmp_path / "216.zip"))
+    assert found.weights_path.name == "model.hdf5"
+    assert found.fingerprint == resolve(str(allennlp)).fingerprint
+
+
+def test_the_checksum_may_be_that_of_the_archive_the_weights_or_the_fingerprint(
+    server, hub, allennlp, tmp_path
+):
+    content = server.pages["/m.tar.gz"] = packed(hub, tmp_path)
+    (tmp_path / "m.tar.gz").write_bytes(content)
+    archive_sum, weights_sum = (hashlib.sha256(each).hexdigest() for each in (content, WEIGHTS))
+    for handle in (f"{server.url}/m.tar.gz", str(tmp_path / "m.tar.gz")):
+        for _ in range(2):  # the second time from the cache
+            assert resolve(handle, sha256=archive_sum.upper()).kind == "hub"
+        assert resolve(handle, sha256=resolve(handle).fingerprint).kind == "hub"
+        with pytest.raises(SourceError, match=f"received archive {archive_sum}, fingerprint"):
+            resolve(handle, sha256=weights_sum)
+    assert resolve(str(allennlp), sha256=weights_sum).kind == "bilm"
+    with pytest.raises(SourceError, match=f"received weights {weights_sum}, fingerprint"):
+        resolve(str(allennlp), sha256=archive_sum)

@@ -1,0 +1,313 @@
+"""Downloads from servers that misbehave in every way that servers do."""
+
+import base64
+import email.utils
+import hashlib
+import http.server
+import logging
+import os
+import shutil
+import ssl
+import subprocess
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from web_server import Answer, raw, redirect, serve
+
+from elmo_cli.elmo import connection, download
+from elmo_cli.elmo.download import Patience
+from elmo_cli.errors import RunError, SourceError
+
+BODY = os.urandom(300_000)
+QUICK = Patience(timeout_s=0.2, num_retries=1, pause_s=0.001)
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Path:
+    return tmp_path / "file.part"
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were made, in no time."""
+    made: list[float] = []
+    monkeypatch.setattr(download.time, "sleep", made.append)
+    return made
+
+
+def fetch(url: str, part: Path, patience: Patience = QUICK, **kwargs: int) -> bytes:
+    download.download(url, part, patience, **kwargs)
+    return part.read_bytes()
+
+
+def drip(server, first: bytes, every_s: float) -> Answer:
+    """Sends some bytes at once and then one every so often."""
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(BODY)))
+        handler.end_headers()
+        try:
+            handler.wfile.write(first)
+            while not server.closing.wait(every_s):
+                handler.wfile.write(b"x")
+        except OSError:
+            pass
+
+    return answer
+
+
+def test_a_server_that_stalls_is_left_after_the_timeout(server, part):
+    server.answers["/x"] = drip(server, BODY[:1000], 60)
+    with pytest.raises(SourceError, match=r"2 times in a row: timed out.*goes on after 1,000 bytes"):
+        fetch(f"{server.url}/x", part)
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_left_too(server, part):
+    server.answers["/x"] = drip(server, b"", 0.02)
+    patience = Patience(timeout_s=0.2, num_retries=1, pause_s=0.001, min_bytes_per_s=1000)
+    with pytest.raises(SourceError, match=r"2 times in a row: only \d+ bytes came in 0 s"):
+        fetch(f"{server.url}/x", part, patience)
+    assert len(server.requests) == 2
+
+
+def test_a_slow_server_that_gets_on_is_waited_for(server, part):
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(BODY)))
+        handler.end_headers()
+        for start in range(0, len(BODY), 50_000):
+            handler.wfile.write(BODY[start : start + 50_000])
+            time.sleep(0.05)
+
+    server.answers["/x"] = answer
+    assert fetch(f"{server.url}/x", part) == BODY
+    assert len(server.requests) == 1
+
+
+def test_pauses_grow_up_to_a_limit(server, part, pauses):
+    server.statuses = [503] * 6
+    with pytest.raises(SourceError, match="6 times in a row: HTTP Error 503"):
+        fetch(f"{server.url}/x", part, Patience(num_retries=5, pause_s=1, max_pause_s=5))
+    assert pauses == [1, 2, 4, 5, 5]
+
+
+def test_the_pause_that_a_server_asks_for_is_made(server, part, pauses):
+    server.pages["/x"] = BODY
+    server.statuses = [429, 503]
+    server.headers["Retry-After"] = "7"
+    assert fetch(f"{server.url}/x", part, Patience(num_retries=2, pause_s=1)) == BODY
+    assert pauses == [7, 7]
+
+
+def test_the_pause_may_be_a_date(server, part, pauses):
+    server.pages["/x"] = BODY
+    server.statuses = [503]
+    server.headers["Retry-After"] = email.utils.formatdate(time.time() + 60, usegmt=True)
+    assert fetch(f"{server.url}/x", part, Patience(pause_s=1)) == BODY
+    assert 50 < pauses[0] <= 60
+
+
+@pytest.mark.parametrize("nonsense", ["soon", "-3", ""])
+def test_a_pause_that_means_nothing_is_left_alone(server, part, pauses, nonsense):
+    server.pages["/x"] = BODY
+    server.statuses = [503]
+    server.headers["Retry-After"] = nonsense
+    assert fetch(f"{server.url}/x", part, Patience(pause_s=1)) == BODY
+    assert pauses == [1]
+
+
+def test_a_pause_too_long_to_wait_for_is_said(server, part, pauses):
+    server.statuses = [503]
+    server.headers["Retry-After"] = "86400"
+    with pytest.raises(SourceError, match="asks to come back in 86,400 s"):
+        fetch(f"{server.url}/x", part)
+    assert pauses == []
+
+
+def test_redirects_are_followed_with_what_is_present_already(server, part):
+    server.pages["/real"] = BODY
+    server.answers["/x"] = redirect("/real")
+    server.cut_after = [1000]
+    assert fetch(f"{server.url}/x", part) == BODY
+    assert server.requests[-1] == ("/real", "bytes=1000-")
+
+
+def test_redirects_in_a_circle_end(server, part):
+    server.answers["/a"] = redirect("/b")
+    server.answers["/b"] = redirect("/a")
+    with pytest.raises(SourceError, match="redirects in a circle"):
+        fetch(f"{server.url}/a", part)
+
+
+def test_redirects_without_end_end(server, part):
+    for i in range(20):
+        server.answers[f"/{i}"] = redirect(f"/{i + 1}")
+    with pytest.raises(SourceError, match="or more than 10 times"):
+        fetch(f"{server.url}/0", part)
+    assert len(server.requests) == 11
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:,x", "gopher://x/y"])
+def test_redirects_to_what_is_not_the_web_are_refused(server, part, target):
+    server.answers["/x"] = redirect(target)
+    with pytest.raises(SourceError, match=r"was refused: it redirects to .* which is no web address"):
+        fetch(f"{server.url}/x", part)
+    assert not part.exists()
+
+
+def test_a_server_that_announces_more_than_it_has_is_given_up(server, part):
+    server.answers["/x"] = raw(BODY, Content_Length=str(len(BODY) + 5))
+    with pytest.raises(SourceError, match=r"the connection ended after 300,000 of 300,005 bytes"):
+        fetch(f"{server.url}/x", part)
+
+
+@pytest.mark.parametrize("length", ["-1", "many", "1e5", ""])
+def test_a_length_that_means_nothing_is_left_alone(server, part, length):
+    server.answers["/x"] = raw(BODY, Content_Length=length)
+    assert fetch(f"{server.url}/x", part) == BODY
+
+
+def test_a_server_that_always_gives_another_part_is_given_up(server, part):
+    part.write_bytes(BODY[:100])
+    server.answers["/x"] = raw(BODY[7:], status=206, Content_Range="bytes 7-9/10")
+    with pytest.raises(SourceError, match="another part than was asked for"):
+        fetch(f"{server.url}/x", part)
+
+
+def test_a_login_page_does_not_replace_what_came_before(server, part):
+    part.write_bytes(BODY[:100])
+    server.answers["/x"] = raw(b"<html>Log in</html>", Content_Type="text/html; charset=utf-8")
+    with pytest.raises(SourceError, match="now answered with a web page"):
+        fetch(f"{server.url}/x", part)
+    assert part.read_bytes() == BODY[:100]
+
+
+def test_more_than_expected_is_refused_before_it_comes(server, part):
+    server.pages["/x"] = BODY
+    with pytest.raises(SourceError, match=r"it has 300 kB, and no more than 1 kB are expected"):
+        fetch(f"{server.url}/x", part, max_bytes=1000)
+    assert not part.exists()
+
+
+def test_a_file_without_end_is_refused(server, part):
+    server.answers["/x"] = raw(BODY)
+    with pytest.raises(SourceError, match="no end after 100 kB"):
+        fetch(f"{server.url}/x", part, max_bytes=100_000)
+
+
+def test_a_disk_without_room_is_said_before_anything_comes(server, part, monkeypatch):
+    server.pages["/x"] = BODY
+    Usage = namedtuple("Usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 400_000))
+    with pytest.raises(RunError, match=r"needs 600 kB, and 400 kB are free"):
+        fetch(f"{server.url}/x", part, num_copies=2)
+    assert not part.exists()
+    assert fetch(f"{server.url}/x", part) == BODY
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "algorithm"),
+    [
+        ("x-goog-hash", "md5=", "md5"),
+        ("Repr-Digest", "sha-256=:", "sha256"),
+        ("Digest", "SHA-256=", "sha256"),
+    ],
+)
+def test_the_checksum_that_a_server_sends_is_checked(server, part, header, name, algorithm):
+    server.pages["/x"] = BODY
+    good = base64.b64encode(hashlib.new(algorithm, BODY).digest()).decode()
+    server.headers[header] = f"{name}{good}"
+    server.cut_after = [1000]  # it is that of the whole file, also when a part is sent
+    assert fetch(f"{server.url}/x", part) == BODY
+    part.unlink()
+    server.pages["/x"] = BODY[:-1] + b"x" if BODY[-1:] != b"x" else BODY[:-1] + b"y"
+    with pytest.raises(SourceError, match=f"came damaged: its {algorithm.upper()} is not the one"):
+        fetch(f"{server.url}/x", part)
+    assert not part.exists()
+
+
+def test_a_proxy_of_the_environment_is_used(server, part, monkeypatch):
+    server.pages["http://elmo.invalid/x"] = BODY
+    monkeypatch.setenv("http_proxy", server.url)
+    assert fetch("http://elmo.invalid/x", part) == BODY
+
+
+def test_a_proxy_for_everything_is_used_and_exceptions_are_heeded(server, part, monkeypatch):
+    server.pages["http://elmo.invalid/x"] = BODY
+    server.pages["/x"] = BODY[:9]
+    monkeypatch.setenv("all_proxy", server.url)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert fetch("http://elmo.invalid/x", part) == BODY
+    part.unlink()
+    assert fetch(f"{server.url}/x", part) == BODY[:9]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a certificate for 127.0.0.1 and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not here to make a certificate")
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1"]
+    command += [
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        str(path),
+        "-out",
+        str(path.with_suffix(".crt")),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_text(path.read_text() + path.with_suffix(".crt").read_text())
+    return path
+
+
+def tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.mark.parametrize("variable", connection.CERTIFICATE_VARIABLES)
+def test_certificates_of_the_environment_are_trusted(certificate, part, monkeypatch, variable):
+    monkeypatch.setenv(variable, str(certificate.with_suffix(".crt")))
+    with serve(tls=tls(certificate)) as server:
+        server.pages["/x"] = BODY
+        assert fetch(f"{server.url}/x", part) == BODY
+
+
+def test_other_certificates_are_not_trusted_and_the_way_out_is_said(certificate, part):
+    with serve(tls=tls(certificate)) as server:
+        server.pages["/x"] = BODY
+        with pytest.raises(SourceError, match=r"cannot be reached safely: .*SSL_CERT_FILE or REQUESTS_CA"):
+            fetch(f"{server.url}/x", part)
+    assert server.requests == []
+
+
+def test_no_redirect_leads_from_an_encrypted_address_to_another(server, certificate, part, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.with_suffix(".crt")))
+    with serve(tls=tls(certificate)) as safe:
+        safe.answers["/x"] = redirect(f"{server.url}/x")
+        with pytest.raises(SourceError, match="which is no encrypted address"):
+            fetch(f"{safe.url}/x", part)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("variable", connection.CERTIFICATE_VARIABLES)
+def test_certificates_that_are_not_there_are_named(server, part, monkeypatch, variable):
+    monkeypatch.setenv(variable, "/no/such/file.pem")
+    with pytest.raises(SourceError, match=f"{variable} names /no/such/file.pem"):
+        fetch(f"{server.url}/x", part)
+
+
+def test_what_is_tried_again_is_said(server, part, caplog, pauses):
+    server.pages["/x"] = BODY
+    server.statuses = [503]
+    with caplog.at_level(logging.INFO, "elmo_cli"):
+        fetch(f"{server.url}/x", part)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Download of {server.url}/x: HTTP Error 503: Service Unavailable; trying again in 0 s"
+    ]
