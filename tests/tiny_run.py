@@ -10,9 +10,15 @@ from click.testing import CliRunner, Result
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions, CharacterCNNOptions, LSTMOptions
 from elmo_cli.bilm.weights import write_weights
-from elmo_cli.cli import evaluate, predict, pretrain, train
+from elmo_cli.cli import evaluate, fetch, predict, pretrain, train
 
-COMMANDS = {"train": train.main, "eval": evaluate.main, "predict": predict.main, "pretrain": pretrain.main}
+COMMANDS = {
+    "train": train.main,
+    "eval": evaluate.main,
+    "predict": predict.main,
+    "pretrain": pretrain.main,
+    "fetch": fetch.main,
+}
 
 KITCHEN = """The soup needs a little more salt.
 She fried two eggs in butter.

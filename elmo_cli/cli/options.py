@@ -1,5 +1,6 @@
 """Options that several commands share, and how flags become a configuration."""
 
+import os
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -159,8 +160,33 @@ CACHE = (
     option("--no-cache", is_flag=True, help_text="Neither use embeddings of former runs nor keep any."),
 )
 
+
+def _go_offline(context: click.Context, _: click.Parameter, offline: bool) -> None:
+    """Says so to all that may fetch something, as long as the command runs."""
+    if not offline:
+        return
+    from elmo_cli.elmo.fetch import OFFLINE_VARIABLE
+
+    before = os.environ.get(OFFLINE_VARIABLE)
+    os.environ[OFFLINE_VARIABLE] = "1"
+
+    def restore() -> None:
+        os.environ.pop(OFFLINE_VARIABLE)
+        if before is not None:
+            os.environ[OFFLINE_VARIABLE] = before
+
+    context.call_on_close(restore)
+
+
 messages = section(
     "Other options",
+    option(
+        "--offline",
+        is_flag=True,
+        expose_value=False,
+        callback=_go_offline,
+        help_text="Never use the network (or set ELMO_CLI_OFFLINE=1): take an ELMo from the cache, or fail.",
+    ),
     option("-q", "--quiet", is_flag=True, help_text="Say warnings and errors only."),
     option("-v", "--verbose", is_flag=True, help_text="Say more; show TensorFlow's own messages, too."),
     click.version_option(__version__, prog_name="elmo-cli"),
