@@ -177,6 +177,12 @@ def test_without_a_home_it_is_said_how_to_choose_the_cache_directory(monkeypatch
         files.cache_directory()
 
 
+def test_what_does_not_fit_on_the_disk_is_said(tmp_path: Path) -> None:
+    files.check_room(tmp_path / "not" / "there" / "yet", 1000, "It")
+    with pytest.raises(RunError, match=rf"It needs .* are free in {tmp_path}\. Make room"):
+        files.check_room(tmp_path / "not" / "there" / "yet", 10**17, "It")
+
+
 def test_a_lock_is_held_by_one_and_free_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.lock"
     with (
@@ -219,6 +225,17 @@ def test_waiting_for_a_lock_is_said_and_ends(
     assert [record.getMessage() for record in caplog.records] == [
         f"Waiting for another process that holds {tmp_path / 'a'}"
     ]
+
+
+def test_who_waits_may_say_what_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        caplog.at_level(logging.INFO),
+        files.lock(tmp_path / "a"),
+        pytest.raises(RunError, match="still held"),
+        files.lock(tmp_path / "a", timeout_s=0.01, work="bakes a cake"),
+    ):
+        pass
+    assert caplog.messages == ["Waiting for another process that bakes a cake"]
 
 
 def test_a_killed_process_holds_no_lock(tmp_path: Path, project: Path) -> None:

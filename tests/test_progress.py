@@ -65,6 +65,13 @@ def test_elsewhere_there_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stream.getvalue().startswith("embedding: 2 of 5 rows after 12 s\n")
 
 
+@pytest.mark.usefixtures("clock")
+def test_what_was_done_before_counts(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "elmo_cli"):
+        assert list(track("abc", total=10, done=7, description="downloading", unit="MB")) == ["a", "b", "c"]
+    assert caplog.messages == ["downloading: 9 of 10 MB after 12 s"]
+
+
 def test_bars_follow_the_messages() -> None:
     package = logging.getLogger("elmo_cli")
     package.propagate = False

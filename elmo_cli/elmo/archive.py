@@ -7,7 +7,7 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
@@ -49,11 +49,10 @@ class Bounds:
 
 @dataclass(frozen=True)
 class _Member:
-    """A file or directory of an archive; `content` opens a file."""
+    """A file of an archive, or a directory where `content` is None."""
 
     name: str
-    is_directory: bool
-    content: Callable[[], IO[bytes]]
+    content: IO[bytes] | None
 
 
 def unpack(archive: Path, directory: Path, name: str, bounds: Bounds | None = None) -> None:
@@ -162,11 +161,7 @@ def _tar_members(file: IO[bytes], name: str, bounds: Bounds, most_bytes: int) ->
                     f"{name} was refused: {member.name!r} in it is a link or device, not a plain file."
                 )
             stream.most_bytes = whole
-            yield _Member(
-                member.name,
-                member.isdir(),
-                lambda m=member: members.extractfile(m),  # type: ignore[misc]
-            )
+            yield _Member(member.name, None if member.isdir() else members.extractfile(member))
             # tarfile reads a header at once, however long: names of a gigabyte are a bomb, too.
             stream.most_bytes = min(whole, stream.num_bytes + bounds.header_bytes)
     # What follows the last member is read for the sake of the checksum at the very end.
@@ -194,7 +189,7 @@ def _zip_members(file: IO[bytes], name: str, bounds: Bounds, most_bytes: int) ->
                     f"{name} was refused: {entry.filename!r} in it is encrypted. Unpack it, and give "
                     "the directory."
                 )
-            yield _Member(entry.filename, entry.is_dir(), lambda e=entry: members.open(e))  # type: ignore[misc]
+            yield _Member(entry.filename, None if entry.is_dir() else members.open(entry))
 
 
 def _write_member(member: _Member, directory: Path, name: str, most_bytes: int, seen: set[str]) -> int:
@@ -204,7 +199,7 @@ def _write_member(member: _Member, directory: Path, name: str, most_bytes: int, 
         raise SourceError(f"{name} was refused: it would write outside its directory, to {member.name!r}.")
     target = directory.joinpath(*path.parts)
     try:
-        if member.is_directory:
+        if member.content is None:
             target.mkdir(parents=True, exist_ok=True)
             return 0
         # File systems that tell neither case nor composition of letters apart would see one file.
@@ -213,7 +208,7 @@ def _write_member(member: _Member, directory: Path, name: str, most_bytes: int, 
             raise FileExistsError
         seen.add(key)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with member.content() as content, target.open("xb") as file:
+        with member.content as content, target.open("xb") as file:
             while block := content.read(min(_BLOCK_BYTES, most_bytes - file.tell() + 1)):
                 file.write(block)
                 if file.tell() > most_bytes:

@@ -4,8 +4,8 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 
 
@@ -28,7 +28,7 @@ class Checksum:
         return made.digest() == self.digest
 
 
-def sent_checksum(headers: Mapping[str, str]) -> Checksum | None:
+def sent_checksum(headers: Message) -> Checksum | None:
     """Finds the best checksum of the whole file among the headers of an answer, whole or part.
 
     Args:
@@ -38,7 +38,7 @@ def sent_checksum(headers: Mapping[str, str]) -> Checksum | None:
     Returns:
         The checksum; None where none was sent, or none that can be read.
     """
-    every = ",".join(headers.get(name) or "" for name in ("Repr-Digest", "Digest", "x-goog-hash"))
+    every = ",".join(str(headers.get(name, "")) for name in ("Repr-Digest", "Digest", "x-goog-hash"))
     for name, algorithm in (("sha-256", "sha256"), ("md5", "md5")):
         if match := re.search(rf"(?:^|[\s,]){name}=:?([A-Za-z0-9+/]+=*)", every, re.IGNORECASE):
             try:

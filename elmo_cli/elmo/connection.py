@@ -1,12 +1,15 @@
 """Connections to the web: proxies, certificates and redirects as the user's environment wants them."""
 
+import contextlib
 import http.client
 import os
+import socket
 import ssl
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from elmo_cli.errors import SourceError
@@ -15,26 +18,97 @@ from elmo_cli.errors import SourceError
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
-def opener() -> urllib.request.OpenerDirector:
-    """Returns an opener for http and https, and for nothing else, not even after a redirect.
+HEAD_TIMEOUTS = 4  # an answer's head, redirects included, may take so many times the timeout in all
+
+
+def open_url(request: urllib.request.Request, timeout_s: float) -> http.client.HTTPResponse:
+    """Sends a request over http or https, and over nothing else, not even after a redirect.
 
     Proxies come from ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy``, or the system.
 
+    Args:
+        request: What to ask.
+        timeout_s: Seconds without a byte after which the connection is dead.
+
+    Returns:
+        The answer, its body not read yet; it closes the connection when it is closed.
+
     Raises:
-        SourceError: When a variable names certificates that are not there.
+        SourceError: When a variable names certificates that are not there, or a redirect is refused.
+        TimeoutError: When the head of the answer takes too long, be it byte by byte.
+        OSError, http.client.HTTPException: As urllib raises them.
     """
+    connections: list[http.client.HTTPConnection] = []
     director = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(_proxies()),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=_certificates()),
+        _Http(connections),
+        _Https(connections, _certificates()),
         _Redirects(),
         urllib.request.HTTPErrorProcessor(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.UnknownHandler(),
     ):
         director.add_handler(handler)
-    return director
+    late = threading.Event()
+
+    def hang_up() -> None:
+        late.set()
+        for connection in connections:
+            if connection.sock is not None:
+                with contextlib.suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(HEAD_TIMEOUTS * timeout_s, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        response: http.client.HTTPResponse = director.open(request, timeout=timeout_s)
+    except (OSError, http.client.HTTPException) as error:
+        if late.is_set():
+            raise TimeoutError("no whole answer came in time") from error
+        raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        response.close()
+        raise TimeoutError("no whole answer came in time")
+    return response
+
+
+class _Http(urllib.request.HTTPHandler):
+    """Keeps a list of its connections, so that they can be ended from outside."""
+
+    def __init__(self, connections: list[http.client.HTTPConnection]) -> None:
+        super().__init__()
+        self._connections = connections
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """See `urllib.request.HTTPHandler`."""
+
+        def connect(host: str, **kwargs: Any) -> http.client.HTTPConnection:
+            self._connections.append(http.client.HTTPConnection(host, **kwargs))
+            return self._connections[-1]
+
+        return self.do_open(connect, req)  # type: ignore[arg-type]
+
+
+class _Https(urllib.request.HTTPSHandler):
+    """The same, encrypted."""
+
+    def __init__(self, connections: list[http.client.HTTPConnection], context: ssl.SSLContext) -> None:
+        super().__init__(context=context)
+        self._connections, self._certificates = connections, context
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """See `urllib.request.HTTPSHandler`."""
+
+        def connect(host: str, **kwargs: Any) -> http.client.HTTPConnection:
+            connection = http.client.HTTPSConnection(host, context=self._certificates, **kwargs)
+            self._connections.append(connection)
+            return connection
+
+        return self.do_open(connect, req)  # type: ignore[arg-type]
 
 
 def _proxies() -> dict[str, str]:

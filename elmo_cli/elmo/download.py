@@ -4,6 +4,7 @@ import contextlib
 import email.utils
 import http.client
 import logging
+import os
 import re
 import ssl
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 from elmo_cli import __version__, files
 from elmo_cli.byte_counts import format_bytes
 from elmo_cli.elmo.checksums import sent_checksum
-from elmo_cli.elmo.connection import CERTIFICATE_VARIABLES, opener
+from elmo_cli.elmo.connection import CERTIFICATE_VARIABLES, open_url
 from elmo_cli.errors import SourceError
 from elmo_cli.progress import track
 
@@ -174,7 +175,7 @@ class _Transfer:
             with contextlib.suppress(FileNotFoundError):
                 headers["If-Range"] = validator.read_text()
         request = urllib.request.Request(self.url, headers=headers)
-        with opener().open(request, timeout=self.patience.timeout_s) as response:
+        with open_url(request, self.patience.timeout_s) as response:
             if response.status != 206:
                 if num_present and "html" in response.headers.get("Content-Type", ""):
                     raise UnavailableError(
@@ -182,6 +183,8 @@ class _Transfer:
                         f"What came before is kept."
                     )
                 num_present = 0  # the server gives the whole, from the start
+            elif "Content-Range" not in response.headers:
+                raise _CutError("the connection ended in the head of the answer")
             elif not response.headers.get("Content-Range", "").startswith(f"bytes {num_present}-"):
                 discard(self.part)
                 raise _CutError("the server gave another part than was asked for")
@@ -203,6 +206,8 @@ class _Transfer:
             for _ in blocks:
                 pass
             sent = sent_checksum(response.headers)
+        if total is None and not _size(self.part):
+            raise _CutError("nothing came")
         if total is not None and _size(self.part) != total:
             raise _CutError(f"the connection ended after {_size(self.part):,} of {total:,} bytes")
         if sent is not None and not sent.fits(self.part):
@@ -230,6 +235,9 @@ class _Transfer:
                     if num_bytes - last < self.patience.min_bytes:
                         raise _CutError(f"only {num_bytes - last:,} bytes came in {passed_s:.0f} s")
                     since, last = time.monotonic(), num_bytes
+            os.fsync(
+                file.fileno()
+            )  # a whole file is soon moved to its place, where a crash must not empty it
 
     def _check_total(self, total: int, num_present: int) -> None:
         """Raises SourceError when a file is longer than wanted, RunError when it does not fit on the disk."""

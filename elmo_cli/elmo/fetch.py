@@ -15,6 +15,7 @@ import hashlib
 import json
 import logging
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -228,7 +229,7 @@ def _refuse_offline(url: str, terms: Terms) -> None:
     if terms.offline:
         raise NotCachedError(
             f"{url} is not in the cache ({files.cache_directory()}) and the network is not to be used "
-            f"(--offline or {OFFLINE_VARIABLE}). {WAY_OUT}"
+            f"(--offline or {OFFLINE_VARIABLE}). Where it may be used: elmo-fetch {shlex.quote(url)}. {WAY_OUT}"
         )
 
 

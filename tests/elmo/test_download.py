@@ -73,6 +73,32 @@ def test_a_server_that_sends_a_byte_now_and_then_is_left_too(server, part):
     assert len(server.requests) == 2
 
 
+def test_an_answer_whose_head_comes_byte_by_byte_is_left(server, part):
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        try:
+            handler.wfile.write(b"HTTP/1.0 200 OK\r\n")
+            while not server.closing.wait(0.02):
+                handler.wfile.write(b"x")
+        except OSError:
+            pass
+
+    server.answers["/x"] = answer
+    with pytest.raises(SourceError, match="2 times in a row: no whole answer came in time"):
+        fetch(f"{server.url}/x", part, Patience(timeout_s=0.1, num_retries=1, pause_s=0.001))
+
+
+def test_a_connection_cut_in_the_head_of_an_answer_costs_nothing(server, part):
+    part.write_bytes(BODY[:100])
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        del server.answers["/x"]
+        handler.wfile.write(b"HTTP/1.0 206 Partial Content\r\nDate: ")
+
+    server.pages["/x"], server.answers["/x"] = BODY, answer
+    assert fetch(f"{server.url}/x", part) == BODY
+    assert server.requests[-1] == ("/x", "bytes=100-")
+
+
 def test_a_slow_server_that_gets_on_is_waited_for(server, part):
     def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
