@@ -16,7 +16,9 @@ def test_every_option_in_the_readme_exists(project: Path) -> None:
         if isinstance(parameter, click.Option)
         for name in (*parameter.opts, *parameter.secondary_opts)
     }
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", (project / "README.md").read_text(encoding="utf-8")))
+    named = set(
+        re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", (project / "README.md").read_text(encoding="utf-8"))
+    )
     assert named - known == set()
 
 
