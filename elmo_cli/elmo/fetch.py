@@ -25,7 +25,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from elmo_cli import files
 from elmo_cli.elmo import archive, model_files
-from elmo_cli.elmo.download import MAX_BYTES, WAY_OUT, Patience, discard, download
+from elmo_cli.elmo.download import MAX_BYTES, download
+from elmo_cli.elmo.transfer import WAY_OUT, Patience, discard
 from elmo_cli.errors import SourceError
 
 logger = logging.getLogger(__name__)
@@ -228,8 +229,9 @@ def _clear_away(place: Path) -> None:
 def _refuse_offline(url: str, terms: Terms) -> None:
     if terms.offline:
         raise NotCachedError(
-            f"{url} is not in the cache ({files.cache_directory()}) and the network is not to be used "
-            f"(--offline or {OFFLINE_VARIABLE}). Where it may be used: elmo-fetch {shlex.quote(url)}. {WAY_OUT}"
+            f"{url} is not in the cache ({files.cache_directory()}) and the network is not to be "
+            f"used (--offline or {OFFLINE_VARIABLE}). Where it may be used: elmo-fetch {shlex.quote(url)}. "
+            f"{WAY_OUT}"
         )
 
 

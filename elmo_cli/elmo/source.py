@@ -12,7 +12,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 from elmo_cli import files
 from elmo_cli.elmo import archive, fetch
-from elmo_cli.elmo.download import WAY_OUT, UnavailableError
 from elmo_cli.elmo.fetch import Terms
 from elmo_cli.elmo.known import Address, KnownElmo, known_elmo, known_names
 from elmo_cli.elmo.model_files import (
@@ -22,6 +21,7 @@ from elmo_cli.elmo.model_files import (
     partner_names,
     with_partner,
 )
+from elmo_cli.elmo.transfer import WAY_OUT, UnavailableError
 from elmo_cli.errors import RunError, SourceError
 
 logger = logging.getLogger(__name__)

@@ -203,6 +203,31 @@ def test_a_server_that_always_gives_another_part_is_given_up(server, part):
         fetch(f"{server.url}/x", part)
 
 
+def test_a_server_that_gives_less_than_was_asked_for_is_asked_again(server, part):
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        start = int(handler.headers.get("Range", "bytes=0-")[6:-1])
+        piece = BODY[start : start + 120_000]
+        handler.send_response(206)
+        handler.send_header("Content-Range", f"bytes {start}-{start + len(piece) - 1}/{len(BODY)}")
+        handler.send_header("Content-Length", str(len(piece)))
+        handler.end_headers()
+        handler.wfile.write(piece)
+
+    server.answers["/x"] = answer
+    assert fetch(f"{server.url}/x", part) == BODY
+    assert [wanted for _, wanted in server.requests] == [None, "bytes=120000-", "bytes=240000-"]
+
+
+def test_without_a_validator_another_length_is_another_file(server, part):
+    half = raw(BODY[:100], Content_Length=str(len(BODY)))
+    changed = BODY[:1000]
+    rest = raw(changed[100:], status=206, Content_Range="bytes 100-999/1000", Content_Length="900")
+    answers = [half, rest, raw(changed, Content_Length="1000")]
+    server.answers["/x"] = lambda handler: answers.pop(0)(handler)
+    assert fetch(f"{server.url}/x", part, Patience(num_retries=3, pause_s=0.001)) == changed
+    assert [wanted for _, wanted in server.requests] == [None, "bytes=100-", None]
+
+
 def test_a_login_page_does_not_replace_what_came_before(server, part):
     part.write_bytes(BODY[:100])
     server.answers["/x"] = raw(b"<html>Log in</html>", Content_Type="text/html; charset=utf-8")
@@ -222,6 +247,7 @@ def test_a_file_without_end_is_refused(server, part):
     server.answers["/x"] = raw(BODY)
     with pytest.raises(SourceError, match="no end after 100 kB"):
         fetch(f"{server.url}/x", part, max_bytes=100_000)
+    assert not part.exists()
 
 
 def test_a_disk_without_room_is_said_before_anything_comes(server, part, monkeypatch):
