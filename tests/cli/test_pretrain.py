@@ -24,7 +24,7 @@ def test_options_are_those_of_the_workflow_with_its_defaults() -> None:
     fields = {field.name: field.default for field in dataclasses.fields(PretrainConfig)}
     ours = {parameter.name: parameter for parameter in main.params}
     of_tables = {name for name in ours if name.startswith("data__")}
-    assert set(ours) - {"resume", "quiet", "verbose", "version"} - of_tables <= set(fields)
+    assert set(ours) - {"resume", "offline", "quiet", "verbose", "version"} - of_tables <= set(fields)
     assert {name.removeprefix("data__") for name in of_tables} <= set(DataConfig.__dataclass_fields__)
     for name in (
         "vocabulary_size",
