@@ -252,13 +252,13 @@ class FineTuningConfig:
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        for name, value in (("epochs", self.epochs), ("batch_size", self.batch_size)):
-            _check(value >= 1, f"fine_tuning.{name}", "at least 1", value)
-        for name, value in (("learning_rate", self.learning_rate), ("clip_norm", self.clip_norm)):
-            _check(0 < value < math.inf, f"fine_tuning.{name}", "a positive number", value)
+        for name, count in (("epochs", self.epochs), ("batch_size", self.batch_size)):
+            _check(count >= 1, f"fine_tuning.{name}", "at least 1", count)
+        for name, rate in (("learning_rate", self.learning_rate), ("clip_norm", self.clip_norm)):
+            _check(0 < rate < math.inf, f"fine_tuning.{name}", "a positive number", rate)
         _check(1 <= self.layer_decay < math.inf, "fine_tuning.layer_decay", "at least 1", self.layer_decay)
-        for name, value in (("warmup", self.warmup), ("unfreeze", self.unfreeze), ("dropout", self.dropout)):
-            _check(0 <= value < 1, f"fine_tuning.{name}", "at least 0 and below 1", value)
+        for name, share in (("warmup", self.warmup), ("unfreeze", self.unfreeze), ("dropout", self.dropout)):
+            _check(0 <= share < 1, f"fine_tuning.{name}", "at least 0 and below 1", share)
         finite = 0 <= self.weight_decay < math.inf
         _check(finite, "fine_tuning.weight_decay", "0 or a positive number", self.weight_decay)
 

@@ -46,7 +46,7 @@ class TF1Recipe:
             self.padded_to = tf1.placeholder(tf.int32, [])
             characters, lengths = self._characters()
             layers = self._layers(self._token_vectors(characters), lengths)
-            self.pooled = tf.stack([_mean_of_tokens(layer, lengths) for layer in layers], axis=1)
+            self.pooled = tf.stack([mean_of_tokens(layer, lengths) for layer in layers], axis=1)
             self.session = tf1.Session()
             self.session.run(tf1.global_variables_initializer(), self._feed)
         self._feed.clear()
@@ -163,7 +163,7 @@ def _clip(values: Any, bound: float | None) -> Any:
     return values if bound is None else tf.clip_by_value(values, -bound, bound)
 
 
-def _mean_of_tokens(layer: Any, lengths: Any) -> Any:
+def mean_of_tokens(layer: Any, lengths: Any) -> Any:
     """Averages (B, T + 2, 2P) over each sentence's tokens, the marks left out: (B, 2P)."""
     tokens = layer[:, 1:-1]
     inside = tf.sequence_mask(lengths, tf.shape(tokens)[1], dtype=tf.float32)[:, :, None]

@@ -77,7 +77,16 @@ def fine_tune(
         ConfigError: When a loss is no longer a number, or memory does not suffice.
         RunError: When a checkpoint cannot be written, or is of another training.
     """
-    tuning = _FineTuning(model, train, valid, config, top_only, class_weights, seed, len(before.epochs))
+    tuning = FineTuning(
+        model,
+        train,
+        valid,
+        config,
+        top_only=top_only,
+        class_weights=class_weights,
+        seed=seed,
+        first_epoch=len(before.epochs),
+    )
     best = Best(before.best_epoch, before.best.val_loss, tuple(model.get_weights()))
     try:
         return run_epochs(
@@ -99,8 +108,19 @@ def fine_tune(
         ) from error
 
 
-class _FineTuning:
-    """What a fine-tuning works with: batches, optimizer, a compiled step per number of frozen layers."""
+class FineTuning:
+    """What `fine_tune` works with: batches, optimizer, a compiled step per number of frozen layers.
+
+    Args:
+        model: As for `fine_tune`, as are those that follow.
+        train: The training rows.
+        valid: The validation rows.
+        config: How.
+        top_only: Whether the upper LSTM layer alone learns.
+        class_weights: What a row of each class counts.
+        seed: Decides the order of rows.
+        first_epoch: Number of epochs before the first one here.
+    """
 
     def __init__(
         self,
@@ -108,6 +128,7 @@ class _FineTuning:
         train: LabelledTexts,
         valid: LabelledTexts,
         config: FineTuningConfig,
+        *,
         top_only: bool,
         class_weights: NDArray[np.float32],
         seed: int,
@@ -125,7 +146,7 @@ class _FineTuning:
         self.optimizer = GroupedAdam(
             self._groups(), config.learning_rate, beta_2=_ADAM_BETA_2, global_clipnorm=config.clip_norm
         )
-        self._steps = functools.cache(self._make_steps)
+        self._steps: dict[int, BatchSteps] = {}
         self._vectors: NDArray[Any] | None = None
 
     def _first_step(self, layer: int) -> int:
@@ -162,8 +183,7 @@ class _FineTuning:
                 step / self.num_steps, warmup=self.config.warmup
             )
             num_frozen = self.num_frozen(step)
-            batch = self._batch(self.train_batches, self.train_targets, rows, num_frozen)
-            sums.append(self._steps(num_frozen, "token_vectors" in batch).train(batch))
+            sums.append(self.steps(num_frozen).train(self.batch(rows, num_frozen)))
         return _means(sums, len(self.train_targets))
 
     def evaluate(self) -> tuple[float, float]:
@@ -172,9 +192,25 @@ class _FineTuning:
         sums = []
         for first in range(0, len(order), _EVALUATED_ROWS):
             rows = order[first : first + _EVALUATED_ROWS]
-            batch = self._batch(self.valid_batches, self.valid_targets, rows)
-            sums.append(self._steps(0, False).evaluate(batch))
+            targets = self.valid_targets[rows]
+            labels = {"targets": targets, "weights": self.class_weights[targets]}
+            sums.append(self.steps(0).evaluate({**self.valid_batches.batch(rows), **labels}))
         return _means(sums, len(order))
+
+    def batch(self, rows: NDArray[np.int64], num_frozen: int) -> dict[str, Any]:
+        """Returns training rows for `steps`, filled up so that all batches have one size."""
+        filled = np.concatenate([rows, np.repeat(rows[:1], self.config.batch_size - len(rows))])
+        targets = self.train_targets[filled]
+        weights = self.class_weights[targets]
+        weights[len(rows) :] = 0.0
+        vectors = self._vectors_of_words() if self._knows_vectors(num_frozen) else None
+        return {**self.train_batches.batch(filled, vectors), "targets": targets, "weights": weights}
+
+    def steps(self, num_frozen: int) -> BatchSteps:
+        """Returns the compiled steps for a number of frozen layers, the token layer first."""
+        if num_frozen not in self._steps:
+            self._steps[num_frozen] = self._make_steps(num_frozen)
+        return self._steps[num_frozen]
 
     def _epoch_batches(self, epoch: int) -> list[NDArray[np.int64]]:
         return batches_of_like_length(
@@ -185,24 +221,15 @@ class _FineTuning:
         name = f"fine-tuning, epoch {epoch + 1} of {self.config.epochs}"
         return track(batches, total=len(batches), description=name, unit="batches")
 
-    def _batch(
-        self, texts: TokenBatches, targets: NDArray[np.int32], rows: NDArray[np.int64], num_frozen: int = 0
-    ) -> dict[str, Any]:
-        """Returns some rows; those of a training batch are filled up, so that all have one size."""
-        filled = rows
-        if texts is self.train_batches:
-            filled = np.concatenate([rows, np.repeat(rows[:1], self.config.batch_size - len(rows))])
-        weights = self.class_weights[targets[filled]]
-        weights[len(rows) :] = 0.0
-        vectors = self._vectors_of_words() if num_frozen and texts is self.train_batches else None
-        return {**texts.batch(filled, vectors), "targets": targets[filled], "weights": weights}
+    def _knows_vectors(self, num_frozen: int) -> bool:
+        """Whether what the character CNN gives for the words is computed once: it is frozen, they are few."""
+        cnn, num_words = self.model.bilm.character_cnn, len(self.train_batches.characters)
+        return num_frozen > 0 and num_words * cnn.projection_dim * 4 <= _MOST_VECTOR_BYTES
 
-    def _vectors_of_words(self) -> NDArray[Any] | None:
-        """Returns what the unchanged character CNN gives for all words; None where they are too many."""
-        characters, cnn = self.train_batches.characters, self.model.bilm.character_cnn
-        if len(characters) * cnn.projection_dim * 4 > _MOST_VECTOR_BYTES:
-            return None
+    def _vectors_of_words(self) -> NDArray[Any]:
+        """Returns what the character CNN, still unchanged, gives for all words: float32 (V, P)."""
         if self._vectors is None:
+            characters, cnn = self.train_batches.characters, self.model.bilm.character_cnn
             convolve = tf.function(
                 lambda ids: tf.cast(cnn(ids), tf.float32),
                 input_signature=[tf.TensorSpec([None, characters.shape[1]], tf.int32)],
@@ -215,11 +242,11 @@ class _FineTuning:
             self._vectors = np.concatenate(parts)
         return self._vectors
 
-    def _make_steps(self, num_frozen: int, with_vectors: bool) -> BatchSteps:
+    def _make_steps(self, num_frozen: int) -> BatchSteps:
         bilm = self.model.bilm
         tokens = (
             {"token_vectors": tf.TensorSpec([None, bilm.options.lstm.projection_dim], "float32")}
-            if with_vectors
+            if self._knows_vectors(num_frozen)
             else {"character_ids": tf.TensorSpec([None, None], "int32")}
         )
         sentences = {"index": tf.TensorSpec([None, None], "int32"), "lengths": tf.TensorSpec([None], "int32")}

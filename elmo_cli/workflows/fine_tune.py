@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 _CHECKPOINTS = "fine_tuning"  # folder in that of the checkpoints
 
 
-def check_can_be_fine_tuned(embedder: Embedder) -> None:
-    """Refuses an ELMo without a gradient.
+def check_can_be_fine_tuned(embedder: Embedder) -> BiLMEmbedder:
+    """Returns an embedder that has a gradient.
 
     Raises:
         ConfigError: If it runs in a TensorFlow Hub module's own graph.
@@ -37,6 +37,7 @@ def check_can_be_fine_tuned(embedder: Embedder) -> None:
             "runs in its own graph, which has no gradient in TensorFlow 2. Give a native ELMo with --elmo, "
             "or use --trainable mix."
         )
+    return embedder
 
 
 def fine_tune_run(
@@ -101,10 +102,12 @@ def fine_tune_run(
 
 def _trainable(embedder: Embedder) -> BiLM:
     """Returns the network with weights of its own, float32, for gradients to be taken."""
-    check_can_be_fine_tuned(embedder)
-    policy = "mixed_bfloat16" if embedder.precision == "bfloat16" else "float32"
-    bilm = BiLM(embedder.bilm.options, "zeros", name="bilm", dtype=policy)
-    read_weights(bilm, embedder.source.weights_path)
+    native = check_can_be_fine_tuned(embedder)
+    policy = "mixed_bfloat16" if native.precision == "bfloat16" else "float32"
+    bilm = BiLM(native.bilm.options, "zeros", name="bilm", dtype=policy)
+    bilm.build()
+    for variable, value in zip(bilm.weights, native.bilm.weights, strict=True):
+        variable.assign(value)
     return bilm
 
 

@@ -92,8 +92,9 @@ def test_after_a_step_exactly_what_should_have_changed_has(top_only: bool):
 
 def test_layers_begin_to_learn_from_the_top_downwards():
     model = _model()
-    tuning = fine_tuning._FineTuning(
-        model, ROWS, ROWS, FineTuningConfig(epochs=5, batch_size=3, unfreeze=0.2), False, WEIGHTS, 4, 1
+    config = FineTuningConfig(epochs=5, batch_size=3, unfreeze=0.2)
+    tuning = fine_tuning.FineTuning(
+        model, ROWS, ROWS, config, top_only=False, class_weights=WEIGHTS, seed=4, first_epoch=1
     )
     assert tuning.num_steps == 10
     assert [tuning.num_frozen(step) for step in range(10)] == [2, 2, 1, 1, 0, 0, 0, 0, 0, 0]
@@ -160,7 +161,7 @@ def test_words_whose_vectors_are_known_give_the_same_logits():
 
 
 def test_the_loss_falls():
-    history = _fine_tune(_model(), epochs=30, learning_rate=0.02, valid=ROWS)
+    history = _fine_tune(_model(), epochs=30, learning_rate=0.02, unfreeze=0.0)
     assert history.epochs[-1].val_loss < 0.3 < history.epochs[1].val_loss
     assert history.best_epoch == len(history.epochs) == 31
 
