@@ -37,58 +37,24 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class Preprocessor:
-    """Turns tables into examples, in the same way for training, evaluation and prediction.
+class TextReader:
+    """Turns the texts of a table into sentences.
 
     Args:
-        text_column: Name of the column with the texts.
-        label_column: Name of the column with the labels.
+        text_column: Name of the column with the texts, or its number from 1.
         tokenizer_name: Name of the tokenizer.
         max_tokens: Tokens kept of a text, at least 1.
-        label_set: The classes.
     """
 
     text_column: str
-    label_column: str
     tokenizer_name: str
     max_tokens: int
-    label_set: LabelSet
-
-    @classmethod
-    def fit(
-        cls, train: pd.DataFrame, data: DataConfig, text: TextConfig, more: Sequence[pd.DataFrame] = ()
-    ) -> Self:
-        """Decides columns, classes and maximum length.
-
-        Args:
-            train: The training rows.
-            data: Columns, and whether rows without text or label are dropped.
-            text: Tokenizer and policy of the maximum length.
-            more: Further tables; their lengths count when ``text.max_length_from`` is ``all``.
-
-        Returns:
-            The preprocessor.
-
-        Raises:
-            DataError: When a column, a label or a text is missing, or there is one class only.
-            ConfigError: For an unknown policy.
-        """
-        text_column = resolve_column(train, data.text_column, "text")
-        label_column = resolve_column(train, data.label_column, "label")
-        train = usable_rows(train, text_column=text_column, label_column=label_column, data=data)
-        label_set = LabelSet.fit(labels_of(train, label_column), where=table_name(train))
-        measured = [train, *more] if text.max_length_from == "all" else [train]
-        joined = [tokenizer(text.tokenizer).join_all(texts_of(df, text_column)) for df in measured]
-        max_tokens = choose_max_tokens(
-            np.concatenate([token_counts(texts) for texts in joined]), text.max_length
-        )
-        return cls(text_column, label_column, text.tokenizer, max_tokens, label_set)
 
     def transform(self, df: pd.DataFrame) -> Examples:
         """Turns rows into examples.
 
         Args:
-            df: N rows; labels are not needed.
+            df: N rows.
 
         Returns:
             The N examples; an empty text is one empty token.
@@ -144,6 +110,72 @@ class Preprocessor:
             raise DataError(
                 f'{table_name(last)}: no row has the column "{self.text_column}". Name it with --text-column.'
             )
+
+
+@dataclass(frozen=True)
+class Preprocessor:
+    """Turns tables into examples, in the same way for training, evaluation and prediction.
+
+    Args:
+        text_column: Name of the column with the texts.
+        label_column: Name of the column with the labels.
+        tokenizer_name: Name of the tokenizer.
+        max_tokens: Tokens kept of a text, at least 1.
+        label_set: The classes.
+    """
+
+    text_column: str
+    label_column: str
+    tokenizer_name: str
+    max_tokens: int
+    label_set: LabelSet
+
+    @classmethod
+    def fit(
+        cls, train: pd.DataFrame, data: DataConfig, text: TextConfig, more: Sequence[pd.DataFrame] = ()
+    ) -> Self:
+        """Decides columns, classes and maximum length.
+
+        Args:
+            train: The training rows.
+            data: Columns, and whether rows without text or label are dropped.
+            text: Tokenizer and policy of the maximum length.
+            more: Further tables; their lengths count when ``text.max_length_from`` is ``all``.
+
+        Returns:
+            The preprocessor.
+
+        Raises:
+            DataError: When a column, a label or a text is missing, or there is one class only.
+            ConfigError: For an unknown policy.
+        """
+        text_column = resolve_column(train, data.text_column, "text")
+        label_column = resolve_column(train, data.label_column, "label")
+        train = usable_rows(train, text_column=text_column, label_column=label_column, data=data)
+        label_set = LabelSet.fit(labels_of(train, label_column), where=table_name(train))
+        measured = [train, *more] if text.max_length_from == "all" else [train]
+        joined = [tokenizer(text.tokenizer).join_all(texts_of(df, text_column)) for df in measured]
+        max_tokens = choose_max_tokens(
+            np.concatenate([token_counts(texts) for texts in joined]), text.max_length
+        )
+        return cls(text_column, label_column, text.tokenizer, max_tokens, label_set)
+
+    @property
+    def reader(self) -> TextReader:
+        """What it knows of texts alone."""
+        return TextReader(self.text_column, self.tokenizer_name, self.max_tokens)
+
+    def transform(self, df: pd.DataFrame) -> Examples:
+        """Turns rows into examples; labels are not needed, see `TextReader.transform`."""
+        return self.reader.transform(df)
+
+    def text_column_of(self, df: pd.DataFrame) -> str | None:
+        """Finds the column with the texts; see `TextReader.text_column_of`."""
+        return self.reader.text_column_of(df)
+
+    def with_texts(self, tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Passes pieces of one table on; see `TextReader.with_texts`."""
+        return self.reader.with_texts(tables)
 
     def to_json(self) -> str:
         """Returns the preprocessor as JSON that `from_json` reads back to an equal one."""
