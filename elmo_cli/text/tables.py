@@ -21,6 +21,19 @@ from elmo_cli.text.sniffing import sniff_format, sniff_head, unreadable
 _Row = tuple[int, Any]  # row number; a list of cells, or an object of JSONL
 
 
+class NoRowsError(DataError):
+    """A table names its columns and has no row.
+
+    Args:
+        message: What to say where rows are needed.
+        table: The columns, with no rows, for those who can do without; ``attrs`` as in `read_table`.
+    """
+
+    def __init__(self, message: str, table: pd.DataFrame) -> None:
+        super().__init__(message)
+        self.table = table
+
+
 def read_table(path: str | Path, data: DataConfig, *, expected_columns: Sequence[str] = ()) -> pd.DataFrame:
     """Reads a whole table.
 
@@ -80,7 +93,7 @@ def stream_table(
         Tables like those of `read_table`, at least one; each has an index from 0 and its own ``first_row``.
 
     Raises:
-        DataError: As `read_table`, also when there is no row.
+        DataError: As `read_table`, also when there is no row; NoRowsError where the columns are known.
     """
     if not isinstance(source, (str, Path)):
         yield from _stream_pipe(source, "standard input", data, chunk_rows, expected_columns)
@@ -220,7 +233,12 @@ def _frames(
         yield df
     if empty:
         found = "only a header" if layout.header else "no rows"
-        raise DataError(f"{name} has {found}. Give a table with at least one row of data.")
+        message = f"{name} has {found}. Give a table with at least one row of data."
+        if columns is None:
+            raise DataError(message)
+        df = pd.DataFrame([], columns=pd.Index(columns, dtype=object), dtype=object)
+        df.attrs.update(path=name, first_row=1, format=layout, blank_lines=())
+        raise NoRowsError(message, df)
 
 
 def _stream_parquet(path: str, layout: TableFormat, chunk_rows: int | None) -> Iterator[pd.DataFrame]:
@@ -231,7 +249,9 @@ def _stream_parquet(path: str, layout: TableFormat, chunk_rows: int | None) -> I
         with pq.ParquetFile(path) as file:
             num_rows = file.metadata.num_rows
             if num_rows == 0:
-                raise DataError(f"{path} has no rows. Give a table with at least one row of data.")
+                df = file.read().to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
+                df.attrs.update(path=path, first_row=1, format=layout, blank_lines=())
+                raise NoRowsError(f"{path} has no rows. Give a table with at least one row of data.", df)
             first_row = 1
             for batch in file.iter_batches(chunk_rows or num_rows) if chunk_rows else [file.read()]:
                 df = batch.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)

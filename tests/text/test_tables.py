@@ -21,7 +21,7 @@ from elmo_cli.text.columns import resolve_column, row_number
 from elmo_cli.text.formats import TableFormat
 from elmo_cli.text.sniffing import sniff_format
 from elmo_cli.text.table_writer import TableWriter
-from elmo_cli.text.tables import read_table, stream_table
+from elmo_cli.text.tables import NoRowsError, read_table, stream_table
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
@@ -187,6 +187,21 @@ def test_rows_are_numbered_as_in_a_spreadsheet(tmp_path: Path) -> None:
 
 
 # Errors.
+
+
+@pytest.mark.parametrize(
+    ("name", "rows_needed"), [("a.csv", "has only a header"), ("a.parquet", "has no rows")]
+)
+def test_a_table_without_rows_still_tells_its_columns(tmp_path: Path, name: str, rows_needed: str) -> None:
+    path = tmp_path / name
+    if name == "a.csv":
+        path.write_text("id,text\n")
+    else:
+        pd.DataFrame({"id": pd.Series([], dtype=int), "text": pd.Series([], dtype=str)}).to_parquet(path)
+    with pytest.raises(NoRowsError, match=rows_needed) as raised:
+        next(stream_table(path, DataConfig(), chunk_rows=2))
+    table = raised.value.table
+    assert (list(table.columns), len(table), table.attrs["format"].kind) == (["id", "text"], 0, name[2:])
 
 
 @pytest.mark.parametrize(
