@@ -10,6 +10,8 @@ import numpy.typing as npt
 from elmo_cli.config import percentile
 from elmo_cli.errors import ConfigError
 
+NO_LIMIT = int(np.iinfo(np.int32).max)  # tokens of a sentence that is not cut
+
 
 @dataclass(frozen=True)
 class Sentences:
@@ -43,6 +45,15 @@ class CutReport:
     num_rows_cut: int
     num_tokens: int
     num_tokens_cut: int
+
+    def __add__(self, other: "CutReport") -> "CutReport":
+        """Joins the reports of two pieces of a table."""
+        return CutReport(
+            self.num_rows + other.num_rows,
+            self.num_rows_cut + other.num_rows_cut,
+            self.num_tokens + other.num_tokens,
+            self.num_tokens_cut + other.num_tokens_cut,
+        )
 
     def __str__(self) -> str:
         """Says it in a sentence."""

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from elmo_cli.errors import ConfigError
-from elmo_cli.text.sentences import CutReport, choose_max_tokens, cut, cut_report, token_counts
+from elmo_cli.text.sentences import NO_LIMIT, CutReport, choose_max_tokens, cut, cut_report, token_counts
 
 JOINED = ["a b c", "", "a", "a b c d e"]
 
@@ -42,3 +42,9 @@ def test_what_is_cut_is_counted_and_said() -> None:
     assert report == CutReport(num_rows=4, num_rows_cut=2, num_tokens=10, num_tokens_cut=4)
     assert str(report) == "2 of 4 rows were cut and lost 4 of 10 tokens (40.00%)"
     assert str(cut_report(token_counts(JOINED), 5)) == "none of 4 rows was cut"
+
+
+def test_what_is_cut_of_two_pieces_adds_up() -> None:
+    counts = token_counts(JOINED)
+    assert cut_report(counts[:2], 2) + cut_report(counts[2:], 2) == cut_report(counts, 2)
+    assert cut(JOINED, NO_LIMIT).texts.tolist() == JOINED
