@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from elmo_cli.errors import DataError
-from elmo_cli.text.formats import OBVIOUS_NAMES
+from elmo_cli.text.formats import OBVIOUS_NAMES, TableFormat
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,29 @@ def resolve_column(df: pd.DataFrame, wanted: str | None, role: Literal["text", "
         )
     logger.info('%s: taking column %d, "%s", as the %s', table_name(df), found + 1, names[found], role)
     return names[found]
+
+
+def find_text_column(df: pd.DataFrame, wanted: str | None) -> str | None:
+    """Finds the column with the texts in a table that was not part of the training, if there was one.
+
+    Args:
+        df: A table, or a piece of one; a table of plain lines or of a single column needs no particular
+            column name, unless it is JSONL.
+        wanted: The column's name, or its number from 1; None as in `resolve_column`.
+
+    Returns:
+        Its name; None for a piece of JSONL in which no row has it: each row of JSONL brings its own
+        columns, and what one row gets must not depend on which others came with it.
+
+    Raises:
+        DataError: When there is no such column.
+    """
+    layout = df.attrs.get("format")
+    if wanted is not None and isinstance(layout, TableFormat) and layout.kind == "jsonl":
+        return jsonl_column(df, wanted)
+    if df.shape[1] == 1 and wanted not in df.columns:
+        return str(df.columns[0])
+    return resolve_column(df, wanted, "text")
 
 
 def jsonl_column(df: pd.DataFrame, wanted: str) -> str | None:

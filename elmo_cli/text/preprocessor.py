@@ -12,8 +12,7 @@ import pandas as pd
 from elmo_cli.config import DataConfig, TextConfig
 from elmo_cli.errors import DataError, RunError
 from elmo_cli.text.cells import labels_of, texts_of, usable_rows
-from elmo_cli.text.columns import jsonl_column, resolve_column, table_name
-from elmo_cli.text.formats import TableFormat
+from elmo_cli.text.columns import find_text_column, resolve_column, table_name
 from elmo_cli.text.labels import LabelSet
 from elmo_cli.text.sentences import CutReport, Sentences, choose_max_tokens, cut, cut_report, token_counts
 from elmo_cli.text.tokens import tokenizer
@@ -60,7 +59,7 @@ class TextReader:
             The N examples; an empty text is one empty token.
 
         Raises:
-            DataError: When the text column is missing (see `text_column_of`), or a cell holds no text.
+            DataError: When the text column is missing (see `find_text_column`), or a cell holds no text.
         """
         column = self.text_column_of(df)
         texts = [""] * len(df) if column is None else texts_of(df, column)
@@ -68,25 +67,8 @@ class TextReader:
         return Examples(cut(joined, self.max_tokens), cut_report(token_counts(joined), self.max_tokens))
 
     def text_column_of(self, df: pd.DataFrame) -> str | None:
-        """Finds the column with the texts.
-
-        Args:
-            df: A table, or a piece of one; a table of plain lines or of a single column needs no particular
-                column name, unless it is JSONL.
-
-        Returns:
-            Its name; None for a piece of JSONL in which no row has it: each row of JSONL brings its own
-            columns, and what one row gets must not depend on which others came with it.
-
-        Raises:
-            DataError: When there is no such column.
-        """
-        layout = df.attrs.get("format")
-        if isinstance(layout, TableFormat) and layout.kind == "jsonl":
-            return jsonl_column(df, self.text_column)
-        if df.shape[1] == 1 and self.text_column not in df.columns:
-            return str(df.columns[0])
-        return resolve_column(df, self.text_column, "text")
+        """Finds the column with the texts; see `find_text_column`."""
+        return find_text_column(df, self.text_column)
 
     def with_texts(self, tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         """Passes pieces of one table on.

@@ -34,12 +34,20 @@ class TableWriter:
             ``TableFormat.for_output``.
         keep_part: Whether the pieces that were written stay as ``TARGET.part`` when the block fails, which
             is said; not those of Parquet.
+        way_out: What to do where the format cannot hold the table; by default to write another one.
 
     Raises:
         ConfigError: When the format cannot be written there.
     """
 
-    def __init__(self, target: str | Path | None, layout: TableFormat, *, keep_part: bool = False) -> None:
+    def __init__(
+        self,
+        target: str | Path | None,
+        layout: TableFormat,
+        *,
+        keep_part: bool = False,
+        way_out: str | None = None,
+    ) -> None:
         if layout != layout.for_output() or layout.kind == "lines":
             raise ConfigError(
                 f"A table with several columns cannot be written as {layout.kind}. Choose csv or tsv."
@@ -49,6 +57,7 @@ class TableWriter:
         self.target = target
         self.layout = layout
         self.keep_part = keep_part
+        self.way_out = way_out
         self.columns: list[str] | None = None
         self._whole = (0, 0)  # rows and bytes of the pieces that were written
         self._stack = contextlib.ExitStack()
@@ -98,11 +107,14 @@ class TableWriter:
                 twice = next(name for name in columns if columns.count(name) > 1)
                 raise DataError(
                     f'{self._name}: {self.layout.kind} cannot hold two columns called "{twice}". '
-                    "Write csv or tsv."
+                    + (self.way_out or "Write csv or tsv.")
                 )
         elif columns != self.columns and self.layout.kind != "jsonl":
             if new := sorted(set(columns) - set(self.columns)):
-                raise DataError(f"{self._name}: column {new[0]} is new after the first rows. Write jsonl.")
+                raise DataError(
+                    f"{self._name}: column {new[0]} is new after the first rows. "
+                    + (self.way_out or "Write jsonl.")
+                )
             df = df.reindex(columns=self.columns)
         if self.layout.kind == "parquet":
             self._write_parquet(df)
@@ -195,7 +207,8 @@ class TableWriter:
                 self._parquet = pq.ParquetWriter(self._parquet_path, table.schema)
         except (pa.ArrowException, TypeError) as error:
             raise DataError(
-                f"{self._name}: a column mixes types, which Parquet cannot hold ({error}). Write jsonl."
+                f"{self._name}: a column mixes types, which Parquet cannot hold ({error}). "
+                + (self.way_out or "Write jsonl.")
             ) from error
         self._parquet.write_table(table)
 
