@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions, CharacterCNNOptions, LSTMOptions
 from elmo_cli.bilm.weights import write_weights
-from elmo_cli.cli import evaluate, fetch, predict, pretrain, train
+from elmo_cli.cli import embed, evaluate, fetch, predict, pretrain, train
 
 COMMANDS = {
     "train": train.main,
@@ -18,6 +18,7 @@ COMMANDS = {
     "predict": predict.main,
     "pretrain": pretrain.main,
     "fetch": fetch.main,
+    "embed": embed.main,
 }
 
 KITCHEN = """The soup needs a little more salt.
