@@ -205,6 +205,11 @@ class TableWriter:
                 fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in table.schema]
                 table = table.cast(pa.schema(fields))
                 self._parquet = pq.ParquetWriter(self._parquet_path, table.schema)
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"{self._name}: Parquet cannot hold the character {error.object[error.start]!r}. "
+                + (self.way_out or "Write jsonl.")
+            ) from error
         except (pa.ArrowException, TypeError) as error:
             raise DataError(
                 f"{self._name}: a column mixes types, which Parquet cannot hold ({error}). "

@@ -561,6 +561,11 @@ def test_cells_that_the_format_cannot_hold_are_refused(tmp_path: Path) -> None:
         TableWriter(tmp_path / "b.jsonl", latin.for_output("jsonl")) as writer,
     ):
         writer.write(double)
+    with (
+        pytest.raises(DataError, match=r"Parquet cannot hold the character '\\ud800'\. Write jsonl\."),
+        TableWriter(tmp_path / "b.parquet", latin.for_output("parquet")) as writer,
+    ):
+        writer.write(pd.DataFrame({"text": ["half a pair: \ud800"]}, dtype=object))
     assert sorted(os.listdir(tmp_path)) == ["a.tsv"]
 
 
