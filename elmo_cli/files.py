@@ -68,7 +68,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         try:
             yield beside
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT) or error.filename == str(beside):
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or error.filename == str(beside):
                 raise _cannot_write(path, error) from error
             raise
         with _saying(path):

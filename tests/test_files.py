@@ -120,10 +120,16 @@ def test_a_place_that_may_not_even_be_looked_at_is_named(
         files.write_text(tmp_path / "a.txt", "")
 
 
-def test_a_full_disk_is_named_and_other_failures_pass_unchanged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_named(tmp_path: Path, number: int) -> None:
+    message = rf"a\.txt cannot be written: {os.strerror(number)}"
+    with pytest.raises(RunError, match=message), files.atomic_write(tmp_path / "a.txt"):
+        raise OSError(number, os.strerror(number))
+    assert names(tmp_path) == []
+
+
+def test_other_failures_pass_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    with pytest.raises(RunError, match=r"a\.txt cannot be written: No space left"), files.atomic_write(path):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with pytest.raises(FileNotFoundError), files.atomic_write(path):
         raise FileNotFoundError(errno.ENOENT, "another file")
     assert names(tmp_path) == []
