@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -72,4 +73,39 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, er
     monkeypatch.setattr(h5py.File, "create_dataset", full)
     with pytest.raises(RunError, match=r"a\.h5 cannot be written"), hdf5_vectors(target, layout) as write:
         write(rows_of(layout))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="room cannot be taken here")
+def test_room_is_taken_before_and_given_back_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = layout_of((None, 3))
+    for name in ("taken.h5", "plain.h5"):
+        if name == "plain.h5":
+            monkeypatch.delattr(os, "posix_fallocate")
+        with hdf5_vectors(tmp_path / name, layout) as write:
+            for first in range(0, 2000, 5):
+                write(rows_of(layout, first=first))
+    assert (tmp_path / "taken.h5").read_bytes() == (tmp_path / "plain.h5").read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="room cannot be taken here")
+def test_a_disk_that_fills_up_is_said_before_hdf5_notices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = (1 << 20) + 20_000
+
+    def small_disk(descriptor: int, start: int, num_bytes: int) -> None:
+        if start + num_bytes > limit:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.truncate(descriptor, start + num_bytes)
+
+    def write_until_full() -> None:
+        with hdf5_vectors(target, layout) as write:
+            for first in range(0, 2000, 5):
+                write(rows_of(layout, first=first))
+
+    layout, target = layout_of((None, 3)), tmp_path / "a.h5"
+    monkeypatch.setattr(os, "posix_fallocate", small_disk)
+    with pytest.raises(RunError, match=r"a\.h5 cannot be written: .*No space left"):
+        write_until_full()
     assert list(tmp_path.iterdir()) == []
