@@ -150,8 +150,10 @@ class Encoder:
         shape = [num_tokens if size is None else size for size in (len(lengths), *self.shape)]
         vectors = new_matrix(tuple(shape), self.dtype, memory_bytes=memory_bytes)
         if None in self.shape:
+            # Of the many pieces of a stream, for which no limit is given, it would say nothing.
+            worth_saying = vectors.nbytes >= WORTH_SAYING and memory_bytes is not None
             logger.log(
-                logging.INFO if vectors.nbytes >= WORTH_SAYING else logging.DEBUG,
+                logging.INFO if worth_saying else logging.DEBUG,
                 "The vectors of all tokens of %d distinct texts, up to %d tokens each, take %s",
                 len(lengths),
                 num_tokens,

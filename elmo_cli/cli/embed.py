@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,7 +157,7 @@ def main(
     VectorChoice(layers, pool, dtype)
     kind = kind_of_file(output, kind)
     path = None if file == "-" else Path(file)
-    if path is not None and output.exists() and path.exists() and output.samefile(path):
+    if path is not None and all(map(os.path.exists, (path, output))) and output.samefile(path):
         raise ConfigError(
             f"-o {output} would replace the input itself. Choose another name, so nothing is lost."
         )

@@ -82,9 +82,9 @@ def kind_of_file(target: Path, kind: VectorKind | None = None) -> VectorKind:
     Raises:
         ConfigError: When the ending tells nothing, or a file of vectors cannot be written there.
     """
-    if target.is_dir():
+    if os.path.isdir(target):
         raise ConfigError(f"-o {target} is a directory. Give the path of a file in it.")
-    if os.path.exists(target) and not target.is_file():
+    if os.path.exists(target) and not os.path.isfile(target):
         raise ConfigError(
             f"-o {target} is a device or a pipe, but files of vectors are not written from front to back. "
             "Give the path of a file."
