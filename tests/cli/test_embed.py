@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from bilm.oracle import Oracle
+from classifier.tiny_embedder import WholeTextEmbedder
 from click.testing import Result
 from tiny_run import invoke, write_csv
 
@@ -281,6 +282,18 @@ def test_a_column_of_the_same_name_ends_with_2(to: Embed, tmp_path: Path) -> Non
     assert to(path, "-o", tmp_path / "out.npz").exit_code == 0
 
 
+def test_one_vector_for_a_whole_text_is_pooled_by_mean_or_not_at_all(
+    to: Embed, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed, "load_embedder", lambda *_: WholeTextEmbedder())
+    result = to(table, "-o", tmp_path / "out.npz", "--pool", "none")
+    assert result.exit_code == 2
+    assert "gives one vector for a whole text, and none for its tokens. Use --pool mean" in result.stderr
+    result = to(table, "-o", tmp_path / "out.npz", "--layers", "all")
+    assert result.exit_code == 0, result.output
+    assert np.load(tmp_path / "out.npz")["vectors"].shape == (6, 2, 3)
+
+
 def test_quiet_says_nothing(to: Embed, table: Path, tmp_path: Path) -> None:
     result = to(table, "-o", tmp_path / "out.npz", "-q")
     assert (result.exit_code, result.output) == (0, "")
@@ -294,3 +307,23 @@ def test_rows_of_jsonl_without_a_text_are_empty_ones(to: Embed, tmp_path: Path) 
         assert result.exit_code == 0, result.output
         found = np.load(io.BytesIO(out.read_bytes()))["vectors"]
         np.testing.assert_allclose(found[1], found[2], atol=1e-6)
+
+
+def test_published_embeddings_come_out(shared: Path, tmp_path: Path) -> None:
+    folder, out = shared / "elmo-fixture", tmp_path / "out.hdf5"
+    if not folder.is_dir():
+        pytest.skip("the published fixture is not here")
+    # The reference carries its state from sentence to sentence: the first of each text begins at zero.
+    sentences = [text[0] for text in json.loads((folder / "sentences.json").read_text())]
+    (tmp_path / "in.txt").write_text("".join(f"{sentence}\n" for sentence in sentences))
+    options = ["--tokenizer", "whitespace", "--layers", "2", "--pool", "none", "--elmo", folder]
+    result = invoke("embed", tmp_path / "in.txt", "-o", out, *options)
+    assert result.exit_code == 0, result.output
+    with h5py.File(out) as found:
+        assert json.loads(found["sentence_to_index"][0]) == {
+            sentence: str(row) for row, sentence in enumerate(sentences)
+        }
+        for row in range(len(sentences)):
+            with h5py.File(folder / f"lm_embeddings_{row}.hdf5") as file:
+                expected = np.concatenate(file["0"][...], axis=-1)
+            np.testing.assert_allclose(found[str(row)][...], expected, rtol=1e-6, atol=1e-6)
