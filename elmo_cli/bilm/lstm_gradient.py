@@ -115,8 +115,14 @@ def _backward(cell: ProjectedLSTMCell, run: _Run, kept: _Kept, after: State, ups
         *(tf.concat([first[None], later[:-1]], axis=0) for first, later in zip(run.state, after, strict=True))
     )
     num_inputs = run.inputs.shape[-1]
-    of_inputs, recurrent = run.weights.kernel[:num_inputs], run.weights.kernel[num_inputs:]
-
+    to_inputs, to_output, to_hidden = (
+        _times_transposed(kernel)
+        for kernel in (
+            run.weights.kernel[:num_inputs],
+            run.weights.kernel[num_inputs:],
+            run.weights.projection_kernel,
+        )
+    )
     gates_gradient = _compiled_gates_gradient(cell.cell_clip)
     # 1 where the projection's clip let the gradient through, else 0.
     inside = _through_clip(tf.ones_like(kept.projected), kept.projected, cell.projection_clip)
@@ -124,12 +130,11 @@ def _backward(cell: ProjectedLSTMCell, run: _Run, kept: _Kept, after: State, ups
     def step(later: State, at: Any) -> tuple[State, _StepGradient]:
         gates, memory, inside, direct = at
         d_projected = inside * (later.output + direct.output)
-        d_hidden = tf.matmul(d_projected, run.weights.projection_kernel, transpose_b=True)
+        d_hidden = to_hidden(d_projected)
         d_gates, d_memory, hidden = gates_gradient(
             gates, run.weights.bias, memory, d_hidden, later.memory, direct.memory
         )
-        d_output = tf.matmul(d_gates, recurrent, transpose_b=True)
-        return State(d_output, d_memory), _StepGradient(d_gates, hidden, d_projected)
+        return State(to_output(d_gates), d_memory), _StepGradient(d_gates, hidden, d_projected)
 
     like = _StepGradient(
         _gates_like(cell, run),
@@ -149,7 +154,7 @@ def _backward(cell: ProjectedLSTMCell, run: _Run, kept: _Kept, after: State, ups
         _product(tf.ones_like(run.inputs[..., :1]), steps.gates)[0],
         _product(steps.hidden, steps.projected),
     )
-    return _Run(tf.matmul(steps.gates, of_inputs, transpose_b=True), d_state, d_weights)
+    return _Run(to_inputs(steps.gates), d_state, d_weights)
 
 
 def _gates_gradient(
@@ -239,6 +244,18 @@ def _through_clip(gradient: tf.Tensor, unclipped: tf.Tensor, bound: float | None
     return (
         gradient if bound is None else tf.where(tf.abs(unclipped) <= bound, gradient, tf.zeros_like(gradient))
     )
+
+
+def _times_transposed(kernel: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a function from x, (..., N), to ``x kernel^T``, (..., M), for a kernel (M, N) that stays.
+
+    In float32 the product with a kernel that lies transposed in memory is 2 to 3 times as fast; in bfloat16 the
+    other way round.
+    """
+    if kernel.dtype == tf.bfloat16:
+        return lambda x: tf.matmul(x, kernel, transpose_b=True)
+    transposed = tf.transpose(kernel)
+    return lambda x: tf.matmul(x, transposed)
 
 
 def _product(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:

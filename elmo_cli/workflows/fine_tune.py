@@ -5,7 +5,6 @@ import logging
 import numpy as np
 
 from elmo_cli.bilm.network import BiLM
-from elmo_cli.bilm.weights import read_weights
 from elmo_cli.classifier.fine_tuning import LabelledTexts, fine_tune
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.classifier.trainable_classifier import TrainableClassifier
