@@ -9,6 +9,13 @@ import numpy as np
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.errors import SourceError
 
+# The end of an LSTM's weight's name in a weight file -> the same in a checkpoint.
+_LSTM_NAMES = {
+    "/LSTMCell/W_0": "/rnn/lstm_cell/kernel",
+    "/LSTMCell/B": "/rnn/lstm_cell/bias",
+    "/LSTMCell/W_P_0": "/rnn/lstm_cell/projection/kernel",
+}
+
 
 def hdf5_names(bilm: BiLM) -> dict[str, keras.Variable]:
     """Maps each name in an ELMo weight file to the variable that holds its values.
@@ -43,6 +50,35 @@ def hdf5_names(bilm: BiLM) -> dict[str, keras.Variable]:
                 f"{folder}/W_P_0": cell.projection_kernel,
             }
     return names
+
+
+def checkpoint_name(name: str) -> str:
+    """Returns what the checkpoint of a TensorFlow Hub module calls a weight of an ELMo weight file.
+
+    Args:
+        name: As `hdf5_names` gives it, such as ``RNN_0/RNN/MultiRNNCell/Cell0/LSTMCell/W_0``.
+
+    Reference: the variables of https://tfhub.dev/google/elmo/3, which was built by bilm-tf's `model.py`, in
+    the scope ``bilm``, with the `LSTMCell` of TensorFlow 1.2 and later.
+    """
+    for ours, published in _LSTM_NAMES.items():
+        name = name.replace(ours, published)
+    return f"bilm/{name}"
+
+
+def checkpoint_names(bilm: BiLM) -> dict[str, keras.Variable]:
+    """Maps each name in the checkpoint of a published module to the variable that holds its values.
+
+    Shapes are equal on both sides but for two: convolutions stand in a checkpoint as in a weight file, with
+    a leading dimension of 1, and ``bilm/char_embed`` may have 262 rows there (see `elmo.hub_variables`).
+
+    Args:
+        bilm: A built network.
+
+    Returns:
+        Names such as ``bilm/CNN/W_cnn_0`` to variables, in the order of `hdf5_names`.
+    """
+    return {checkpoint_name(name): variable for name, variable in hdf5_names(bilm).items()}
 
 
 def read_weights(bilm: BiLM, path: Path) -> None:

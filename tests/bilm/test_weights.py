@@ -8,7 +8,7 @@ import pytest
 from bilm.tiny_bilm import OPTIONS, tiny_bilm, tiny_options
 
 from elmo_cli.bilm.network import BiLM
-from elmo_cli.bilm.weights import hdf5_names, read_weights, write_weights
+from elmo_cli.bilm.weights import checkpoint_names, hdf5_names, read_weights, write_weights
 from elmo_cli.errors import SourceError
 
 LSTM = "RNN_{}/RNN/MultiRNNCell/Cell{}/LSTMCell/{}"
@@ -48,6 +48,23 @@ def test_names_and_shapes_are_those_of_allennlp(file: Path) -> None:
             lambda name, item: found.update({name: item.shape}) if isinstance(item, h5py.Dataset) else None
         )
     assert found == SHAPES
+
+
+def test_a_checkpoint_has_the_names_of_the_published_module() -> None:
+    bilm = tiny_bilm()
+    names = checkpoint_names(bilm)
+    for name in (
+        "bilm/char_embed",
+        "bilm/CNN/W_cnn_2",
+        "bilm/CNN_high_0/b_carry",
+        "bilm/CNN_proj/W_proj",
+        "bilm/RNN_0/RNN/MultiRNNCell/Cell0/rnn/lstm_cell/kernel",
+        "bilm/RNN_1/RNN/MultiRNNCell/Cell1/rnn/lstm_cell/bias",
+        "bilm/RNN_1/RNN/MultiRNNCell/Cell1/rnn/lstm_cell/projection/kernel",
+    ):
+        assert name in names
+    assert len(names) == len(bilm.weights)
+    assert names["bilm/RNN_0/RNN/MultiRNNCell/Cell1/rnn/lstm_cell/kernel"] is bilm.forward_cells[1].kernel
 
 
 def test_names_are_those_of_the_published_file(shared: Path, tmp_path: Path) -> None:
