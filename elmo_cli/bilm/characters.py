@@ -21,7 +21,7 @@ class Characters(NamedTuple):
         ids: int32 (M, W), the characters of each distinct token; rows 0 and 1 are the marks of
             sentence begin and end.
         index: int32 (B, T + 2), the row of `ids` for every position of every sentence, sentence
-            marks included; beyond a sentence's end it points to row 0.
+            marks included; or (B, T) without them. Beyond a sentence's end it points to row 0.
         lengths: int32 (B,), tokens of each sentence, at least 1, sentence marks not counted.
     """
 
@@ -61,7 +61,9 @@ def token_characters(tokens: tf.Tensor, width: int) -> tf.Tensor:
     return tf.where(position > lengths + 1, PADDING, ids)
 
 
-def sentence_characters(sentences: tf.Tensor, width: int, max_filter_width: int) -> Characters:
+def sentence_characters(
+    sentences: tf.Tensor, width: int, max_filter_width: int, *, marks: bool = True
+) -> Characters:
     """Splits space-joined sentences and spells each distinct token once.
 
     The characters are cut to the longest token and one window of padding: windows further right
@@ -72,6 +74,7 @@ def sentence_characters(sentences: tf.Tensor, width: int, max_filter_width: int)
             token.
         width: Most characters per token, the two marks included.
         max_filter_width: Width of the widest convolution.
+        marks: Whether sentence marks are read; `BiLMOptions.sentence_marks`.
 
     Returns:
         The batch, with W <= width characters per token.
@@ -84,6 +87,8 @@ def sentence_characters(sentences: tf.Tensor, width: int, max_filter_width: int)
     kept = tf.minimum(longest + 2 + max_filter_width, width)
     ids = tf.concat([sentence_marks(width), token_characters(distinct, width)], axis=0)[:, :kept]
     index = tf.RaggedTensor.from_row_lengths(index + 2, lengths).to_tensor()
+    if not marks:
+        return Characters(ids, index, lengths)
     index = tf.pad(index, [[0, 0], [1, 1]])
     # One mark of the sentence's end right after its last token.
     index = tf.where(tf.range(tf.shape(index)[1])[None, :] == lengths[:, None] + 1, 1, index)

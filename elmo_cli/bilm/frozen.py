@@ -41,8 +41,8 @@ class FrozenBiLM:
 
     - the character CNN runs once per distinct word of all sentences, on words of like length;
     - sentences are laid end to end in lanes (`lanes`), so that no step computes padding;
-    - the state after the sentence mark, which is where every sentence begins, is computed once, and the
-      mark at the end is not read at all, since nothing follows it;
+    - the state after the sentence mark (if marks are read), which is where every sentence begins, is
+      computed once, and the mark at the end is not read at all, since nothing follows it;
     - the first layer's products with its input are taken once per distinct word of a batch;
     - gates are one compiled function where there are enough sentences to make up for its compilation.
 
@@ -229,7 +229,9 @@ class FrozenBiLM:
         return tf.where(inside, tf.cast(tf.stack(layers, axis=1), tf.float32), 0.0)
 
     def _read_marks(self) -> list[State]:
-        """Computes the state of each LSTM after the mark that it reads first: (1, P) and (1, D)."""
+        """Computes the state of each LSTM before the first token, after the mark: (1, P) and (1, D)."""
+        if not self.bilm.options.sentence_marks:
+            return [cell.cell.initial_state(1) for pair in self._cells for cell in pair]
         marks = self.bilm.character_cnn(
             tf.constant(sentence_marks(self.bilm.options.char_cnn.max_characters_per_token))
         )

@@ -39,6 +39,8 @@ class LanguageModel(keras.Model):
 
     def __init__(self, bilm: BiLM, vocabulary_size: int, *, dropout: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if not bilm.options.sentence_marks:
+            raise ValueError("a language model predicts sentence marks, but this network reads none")
         # Layers
         self.bilm = bilm
         self.vocabulary_size = vocabulary_size

@@ -12,7 +12,7 @@ from elmo_cli.bilm.projected_lstm import ProjectedLSTMCell, State, scan_side_by_
 
 
 class Directions(NamedTuple):
-    """What the two stacks of LSTMs compute, sentence marks included, time first.
+    """What the two stacks of LSTMs compute, time first, sentence marks included where they are read.
 
     Args:
         forward: float (T + 2, B, P) per layer, the token layer first.
@@ -39,7 +39,8 @@ class BiLM(keras.layers.Layer):
 
     Call arguments:
         character_ids: int32 (M, W), the characters of the batch's distinct tokens.
-        index: int32 (B, T + 2), rows of `character_ids` for each position, sentence marks included.
+        index: int32 (B, T + 2), rows of `character_ids` for each position, sentence marks included; or
+            (B, T) where the options say that none are read.
         lengths: int32 (B,), tokens per sentence without the marks.
         training: Whether a gradient will be taken; it changes speed and memory, not results.
 
@@ -119,8 +120,9 @@ class BiLM(keras.layers.Layer):
             tokens, index, lengths, training=training, num_frozen=num_frozen, drop=drop
         )
         # Per layer (T + 2, B, 2P) without the two marks, then (B, L, T, 2P).
+        tokens = slice(1, -1) if self.options.sentence_marks else slice(None)
         layers = [
-            ops.concatenate([forward, backward], axis=-1)[1:-1]
+            ops.concatenate([forward, backward], axis=-1)[tokens]
             for forward, backward in zip(directions.forward, directions.backward, strict=True)
         ]
         stacked = ops.cast(ops.transpose(ops.stack(layers), (2, 0, 1, 3)), "float32")
@@ -137,7 +139,7 @@ class BiLM(keras.layers.Layer):
         training: bool = False,
         drop: Callable[[Any], Any] | None = None,
     ) -> Directions:
-        """Runs both stacks over whole sentences, marks included.
+        """Runs both stacks over whole sentences, with the marks where they are read.
 
         Args:
             character_ids: As in `call`.
@@ -182,7 +184,7 @@ class BiLM(keras.layers.Layer):
         index = ops.transpose(index)
         num_positions, batch_size = ops.shape(index)[0], ops.shape(index)[1]
         position = ops.arange(num_positions, dtype="int32")[:, None]
-        total = ops.cast(lengths, "int32")[None, :] + 2
+        total = ops.cast(lengths, "int32")[None, :] + (2 if self.options.sentence_marks else 0)
         reverse = ops.where(position < total, total - 1 - position, position)
 
         # Context-free vectors once per distinct token: (M, P), then (T + 2, B, P) each way.

@@ -78,11 +78,18 @@ class LSTMOptions:
 class BiLMOptions:
     """The shape of a whole biLM.
 
+    Args:
+        char_cnn: Of the network that reads characters.
+        lstm: Of the two stacks of LSTMs.
+        sentence_marks: Whether a mark is read before each sentence and after it. AllenNLP's reader always
+            reads them; some TensorFlow Hub modules never do.
+
     Reference: `options.json` of https://github.com/allenai/bilm-tf and of AllenNLP's ELMo models.
     """
 
     char_cnn: CharacterCNNOptions
     lstm: LSTMOptions
+    sentence_marks: bool = True
 
     @property
     def num_layers(self) -> int:
@@ -124,11 +131,17 @@ class BiLMOptions:
                 projection_clip=_optional_float(lstm.get("proj_clip")),
                 use_skip_connections=bool(lstm.get("use_skip_connections", False)),
             ),
+            sentence_marks=bool(options.get("sentence_marks", True)),
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the nested dictionary that `from_dict`, AllenNLP and bilm-tf read."""
-        return {
+        """Returns the nested dictionary that `from_dict`, AllenNLP and bilm-tf read.
+
+        Without sentence marks there is a key ``sentence_marks`` that those two pass over: they read marks
+        in any case, and get other vectors. With marks there is none, as in published files.
+        """
+        marks = {} if self.sentence_marks else {"sentence_marks": False}
+        return marks | {
             "lstm": {
                 "use_skip_connections": self.lstm.use_skip_connections,
                 "projection_dim": self.lstm.projection_dim,

@@ -67,8 +67,10 @@ class BiLMEmbedder(Embedder):
 
     def call(self, sentences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """See the class."""
-        cnn = self.bilm.options.char_cnn
-        characters = sentence_characters(sentences, cnn.max_characters_per_token, cnn.max_filter_width)
+        options, cnn = self.bilm.options, self.bilm.options.char_cnn
+        characters = sentence_characters(
+            sentences, cnn.max_characters_per_token, cnn.max_filter_width, marks=options.sentence_marks
+        )
         layers = self.bilm(*characters)
         return layers, tf.sequence_mask(characters.lengths, tf.shape(layers)[2])
 

@@ -33,6 +33,7 @@ def clip(x: np.ndarray, bound: float | None) -> np.ndarray:
 class Oracle:
     def __init__(self, options: Path, weights: Path):
         self.options = json.loads(options.read_text())
+        self.has_marks = self.options.get("sentence_marks", True)  # a key of ours, for modules without
         self.weights: dict[str, np.ndarray] = {}
         with h5py.File(weights) as file:
             file.visititems(
@@ -92,7 +93,8 @@ class Oracle:
             marks, width; and the last states.
         """
         states = states or self.zero_states()
-        vectors = [self.token_vector(token) for token in (BOS, *tokens, EOS)]
+        begin, end = ((BOS,), (EOS,)) if self.has_marks else ((), ())
+        vectors = [self.token_vector(token) for token in (*begin, *tokens, *end)]
         directions, last = [], []
         for direction in range(2):
             inputs = vectors[:: -1 if direction else 1]
@@ -111,4 +113,5 @@ class Oracle:
     def layers(self, tokens: Sequence[str]) -> np.ndarray:
         """What ELMo gives for a sentence of its own: (L, T, 2P), without the sentence marks."""
         forward, backward = self.read(tokens)[0]
-        return np.concatenate([forward, backward], axis=-1)[:, 1:-1]
+        both = np.concatenate([forward, backward], axis=-1)
+        return both[:, 1:-1] if self.has_marks else both

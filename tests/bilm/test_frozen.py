@@ -1,6 +1,7 @@
 """The frozen biLM gives what the network gives, whatever is read with what."""
 
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -41,8 +42,9 @@ def many_sentences(number: int) -> list[str]:
         tiny_options(cnn={"activation": "tanh", "num_highway": 0}, lstm={"use_skip_connections": False}),
         tiny_options(lstm={"num_layers": 1, "cell_clip": 0.3, "projection_clip": None}),
         tiny_options(cnn={"max_characters_per_token": 9}, lstm={"num_layers": 3, "projection_clip": 0.2}),
+        replace(OPTIONS, sentence_marks=False),
     ],
-    ids=["as published", "plain", "one layer", "three layers, narrow"],
+    ids=["as published", "plain", "one layer", "three layers, narrow", "no marks"],
 )
 def test_it_computes_what_the_network_computes(options):
     bilm = tiny_bilm(options)

@@ -1,12 +1,13 @@
 """The two next-token heads: targets, losses, and that no token sees itself."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from bilm.tiny_bilm import tiny_bilm, tiny_options
+from bilm.tiny_bilm import OPTIONS, tiny_bilm, tiny_options
 
 from elmo_cli.bilm.batches import Speller, language_model_batch
 from elmo_cli.bilm.language_model import LanguageModel
@@ -186,3 +187,8 @@ def test_dropout_is_at_work_in_training_only_and_goes_on_where_it_stood() -> Non
     for variable, value in zip(model.variables, before, strict=True):
         variable.assign(value)
     np.testing.assert_array_equal(model(batch(), training=True), first)
+
+
+def test_a_network_that_reads_no_sentence_marks_has_none_to_predict() -> None:
+    with pytest.raises(ValueError, match="this network reads none"):
+        LanguageModel(BiLM(replace(OPTIONS, sentence_marks=False)), 9)

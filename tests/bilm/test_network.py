@@ -1,6 +1,7 @@
 """The biLM against an oracle, against published embeddings, and against itself in other company."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -27,8 +28,9 @@ SENTENCES = ["It 's a naïve test .", "No", "🙂 " + "x" * 60, "the the cat sat
         tiny_options(cnn={"num_highway": 2}, lstm={"cell_clip": None, "projection_clip": None}),
         tiny_options(lstm={"num_layers": 1, "cell_clip": 0.3, "projection_clip": None}),
         tiny_options(cnn={"max_characters_per_token": 9}, lstm={"num_layers": 3, "projection_clip": 0.2}),
+        replace(OPTIONS, sentence_marks=False),
     ],
-    ids=["as published", "tanh, plain", "no clips", "one layer", "three layers, narrow"],
+    ids=["as published", "tanh, plain", "no clips", "one layer", "three layers, narrow", "no marks"],
 )
 def test_the_network_is_that_of_the_paper(options: BiLMOptions, tmp_path: Path) -> None:
     bilm = tiny_bilm(options)

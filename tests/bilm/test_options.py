@@ -1,6 +1,7 @@
 """options.json: AllenNLP's file in, AllenNLP's file out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,14 @@ def test_options_come_back_through_their_file(tmp_path: Path) -> None:
         path.write_text(options.to_json())
         assert BiLMOptions.from_json(path) == options
         assert json.loads(path.read_text()) == source
+
+
+def test_sentence_marks_are_spoken_of_only_where_there_are_none(tmp_path: Path) -> None:
+    options = replace(BiLMOptions.from_dict(PUBLISHED), sentence_marks=False)
+    path = tmp_path / "options.json"
+    path.write_text(options.to_json())
+    assert BiLMOptions.from_json(path) == options
+    assert json.loads(path.read_text()) == PUBLISHED | {"sentence_marks": False}
 
 
 def test_training_options_of_bilm_tf_are_ignored() -> None:

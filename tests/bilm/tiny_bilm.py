@@ -46,6 +46,9 @@ def layers_of(bilm: BiLM, sentences: Sequence[str]) -> np.ndarray:
     """The layers of space-joined sentences, float32 (B, L, T, 2P)."""
     cnn = bilm.options.char_cnn
     characters = sentence_characters(
-        tf.constant(sentences), cnn.max_characters_per_token, cnn.max_filter_width
+        tf.constant(sentences),
+        cnn.max_characters_per_token,
+        cnn.max_filter_width,
+        marks=bilm.options.sentence_marks,
     )
     return bilm(*characters).numpy()
