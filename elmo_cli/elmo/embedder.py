@@ -1,5 +1,6 @@
 """The contract between a source of embeddings and everything that uses them."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -100,28 +101,36 @@ class Embedder(keras.layers.Layer):
 
 
 def load_embedder(source: ElmoSource, precision: PrecisionSetting = "float32") -> Embedder:
-    """Reads the weights of a source into the embedder that fits its kind.
+    """Reads the weights of a source into the embedder that fits it, our own network where it can be.
 
     Args:
         source: From `elmo_cli.elmo.source.resolve`.
-        precision: Of the products; see `choose_precision`. A Hub module computes as it was made.
+        precision: Of the products; see `choose_precision`. A Hub module that our network cannot compute
+            (see `native_source`) computes as it was made.
 
     Returns:
         The embedder, its weights read and verified.
 
     Raises:
         SourceError: When the weights are damaged or of an unknown kind.
-        ConfigError: When bfloat16 is asked of a Hub module.
+        ConfigError: When bfloat16 is asked of a Hub module that our network cannot compute.
     """
-    if source.kind == "hub":
+    from elmo_cli.elmo.hub_native import native_source
+
+    @functools.cache
+    def module() -> Embedder:
         from elmo_cli.elmo.hub_embedder import HubEmbedder
 
+        return HubEmbedder.from_source(source)
+
+    native = native_source(source, load=module)
+    if native is None:
         if precision == "bfloat16":
             raise ConfigError(
                 f"--precision bfloat16: the module {source.handle} computes in the precision it was made in. "
                 "Use --precision auto."
             )
-        return HubEmbedder.from_source(source)
+        return module()
     from elmo_cli.elmo.bilm_embedder import BiLMEmbedder
 
-    return BiLMEmbedder(source=source, precision=choose_precision(precision))
+    return BiLMEmbedder(source=native, precision=choose_precision(precision))

@@ -13,8 +13,11 @@ from elmo_cli.elmo.connection import CERTIFICATE_VARIABLES
 from elmo_cli.elmo.fetch import OFFLINE_VARIABLE
 
 BUILDER = Path(__file__).with_name("tf1_modules.py")
-TF1_KINDS = ("elmo", "elmo-default", "text", "constant", "infinite", "image", "elmo-resource")
-TF2_KINDS = ("text-tf2", "callable-tf2")
+NATIVE_KINDS = ("elmo", "elmo-marks", "elmo-261", "elmo-261-marks", "elmo-shifted")
+FOREIGN_KINDS = ("elmo-tanh", "elmo-gates", "elmo-swapped", "elmo-more-layers", "elmo-twin")
+TF1_KINDS = (*NATIVE_KINDS, *FOREIGN_KINDS, "elmo-default", "text", "constant", "infinite", "image")
+TF1_KINDS += ("elmo-resource",)  # turns resource variables on for all that come after it
+TF2_KINDS = ("elmo-tf2", "text-tf2", "callable-tf2")
 
 
 def _build(directory: Path, kinds: tuple[str, ...]) -> Path:
