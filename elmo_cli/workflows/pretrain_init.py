@@ -19,6 +19,7 @@ from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.bilm.sizes import options_of_size
 from elmo_cli.bilm.softmax import FILE_NAME, Softmax
 from elmo_cli.bilm.weights import read_weights
+from elmo_cli.elmo.hub_native import native_source
 from elmo_cli.elmo.source import ElmoSource, resolve
 from elmo_cli.errors import ConfigError
 from elmo_cli.workflows.pretrain_config import PretrainConfig
@@ -53,15 +54,20 @@ class InitialElmo:
 
         Raises:
             SourceError: If it is not available, or damaged.
-            ConfigError: If it is not a native ELMo.
+            ConfigError: If our network cannot compute it, or it reads no sentence marks.
         """
-        source = resolve(handle)
-        if source.options_path is None or source.weights_path is None:
+        source = native_source(resolve(handle))
+        if source is None or source.options_path is None or source.weights_path is None:
             raise ConfigError(
                 f"--init {handle}: a TensorFlow Hub module cannot be gone on with. Give a native ELMo: "
                 "bundled, or options.json with HDF5 weights."
             )
         options = BiLMOptions.from_json(source.options_path)
+        if not options.sentence_marks:
+            raise ConfigError(
+                f"--init {handle}: this ELMo reads no marks of a sentence's begin and end, so that there is "
+                "no first word to predict, and it cannot be gone on with. Give another one, such as bundled."
+            )
         kept = source.weights_path.with_name(FILE_NAME)
         softmax = Softmax.read(kept, options.lstm.projection_dim) if kept.is_file() else None
         return cls(source, options, softmax)

@@ -1,6 +1,5 @@
 """A Hub ELMo becomes native where our network gives the module's vectors, and only there."""
 
-import dataclasses
 import logging
 import os
 import sys
@@ -13,11 +12,12 @@ import tensorflow as tf
 from bilm.oracle import Oracle
 from bilm.tiny_bilm import tiny_bilm
 from elmo.conftest import FOREIGN_KINDS, NATIVE_KINDS
+from hub_module import write_hub_module
 
 from elmo_cli.bilm.characters import sentence_characters
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions
-from elmo_cli.bilm.weights import checkpoint_names, read_weights, write_weights
+from elmo_cli.bilm.weights import read_weights, write_weights
 from elmo_cli.classifier.encoding import Encoder
 from elmo_cli.classifier.pooling import MaskedPooling
 from elmo_cli.elmo import hub_native
@@ -25,6 +25,8 @@ from elmo_cli.elmo.bilm_embedder import BiLMEmbedder
 from elmo_cli.elmo.embedder import Embedder, load_embedder
 from elmo_cli.elmo.hub_embedder import HubEmbedder
 from elmo_cli.elmo.hub_native import native_source
+from elmo_cli.elmo.hub_probe import Attempt, try_out
+from elmo_cli.elmo.hub_variables import read_variables
 from elmo_cli.elmo.source import ElmoSource, resolve
 from elmo_cli.errors import ConfigError, SourceError
 
@@ -43,6 +45,7 @@ class Modules:
     def __init__(self, folders: list[Path], cache: Path) -> None:
         self._folders, self._cache = folders, cache
         self._graphs: dict[str, HubEmbedder] = {}
+        self._probes: dict[str, tuple[BiLM | None, list[Attempt]]] = {}
 
     def source(self, kind: str) -> ElmoSource:
         return resolve(str(next(folder / kind for folder in self._folders if (folder / kind).is_dir())))
@@ -53,10 +56,22 @@ class Modules:
             self._graphs[kind] = HubEmbedder.from_source(self.source(kind))
         return self._graphs[kind]
 
+    def probe(self, kind: str) -> tuple[BiLM | None, list[Attempt]]:
+        """What the probe found out."""
+        if kind not in self._probes:
+            self._probes[kind] = try_out(read_variables(self.source(kind).path), self.graph(kind))
+        return self._probes[kind]
+
     def native(self, kind: str) -> ElmoSource | None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("ELMO_CLI_CACHE", str(self._cache))
             return native_source(self.source(kind), load=lambda: self.graph(kind))
+
+
+@pytest.fixture
+def probed(modules: "Modules", monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module elmo is probed but once, in those tests that are about files."""
+    monkeypatch.setattr(hub_native, "try_out", lambda *_: modules.probe("elmo"))
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +147,7 @@ def test_the_gradient_reaches_every_weight(kind: str, modules: Modules) -> None:
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
-def test_a_module_is_looked_at_once(modules: Modules, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_module_is_looked_at_once(modules: Modules, probed: None, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "elmo_cli")
     source = modules.source("elmo")
     first = native_source(source, load=lambda: modules.graph("elmo"))
@@ -149,7 +164,7 @@ def test_a_module_is_looked_at_once(modules: Modules, caplog: pytest.LogCaptureF
     assert caplog.messages == []
 
 
-def test_loading_gives_the_native_network_in_either_precision(modules: Modules) -> None:
+def test_loading_gives_the_native_network_in_either_precision(modules: Modules, probed: None) -> None:
     source = modules.source("elmo")
     native_source(source, load=lambda: modules.graph("elmo"))
     exact, rounded = load_embedder(source), load_embedder(source, "bfloat16")
@@ -167,7 +182,9 @@ def test_loading_gives_the_native_network_in_either_precision(modules: Modules) 
     assert keys(rounded) != keys(exact)
 
 
-def test_a_native_elmo_needs_no_tensorflow_hub(modules: Modules, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_native_elmo_needs_no_tensorflow_hub(
+    modules: Modules, probed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = modules.source("elmo")
     native_source(source, load=lambda: modules.graph("elmo"))
     monkeypatch.setitem(sys.modules, "tensorflow_hub", None)  # as when its import fails
@@ -225,7 +242,7 @@ def test_a_foreign_module_gives_its_own_vectors_in_its_own_precision(modules: Mo
 
 
 @pytest.fixture
-def converted(modules: Modules, cache: Path) -> tuple[Path, Callable[[], ElmoSource | None]]:
+def converted(modules: Modules, probed: None, cache: Path) -> tuple[Path, Callable[[], ElmoSource | None]]:
     """The folder of a converted module in the cache of one test, and what looks for it again."""
 
     def look() -> ElmoSource | None:
@@ -257,7 +274,7 @@ def test_damaged_files_are_made_again(name: str, damage: str, converted) -> None
 
 
 def test_a_kill_between_the_files_leaves_nothing_that_is_taken_for_whole(
-    modules: Modules, cache: Path, monkeypatch: pytest.MonkeyPatch
+    modules: Modules, probed: None, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
         pass
@@ -313,31 +330,11 @@ def test_a_native_source_is_its_own(tmp_path: Path) -> None:
 def test_a_module_that_we_wrote_comes_back_to_the_last_bit(tmp_path: Path) -> None:
     """The other way: our variables under their published names, behind our graph, in a TF2 SavedModel."""
     bilm = tiny_bilm(seed=4)
-    module = tf.Module()
-    for name, variable in checkpoint_names(bilm).items():
-        setattr(module, name, variable.value)
-
-    @tf.function(
-        input_signature=[tf.TensorSpec([None, None], tf.string), tf.TensorSpec([None], tf.int32)],
-        autograph=False,
-    )
-    def tokens(tokens, sequence_len):
-        joined = tf.strings.reduce_join(
-            tf.RaggedTensor.from_tensor(tokens, sequence_len), axis=1, separator=" "
-        )
-        layers = bilm(*sentence_characters(joined, 50, 3))
-        width = bilm.options.lstm.projection_dim
-        return {
-            "word_emb": layers[:, 0, :, :width],
-            "lstm_outputs1": layers[:, 1],
-            "lstm_outputs2": layers[:, 2],
-        }
-
-    tf.saved_model.save(module, str(tmp_path / "module"), signatures={"tokens": tokens})
+    write_hub_module(bilm, tmp_path / "module")
     native = native_source(resolve(str(tmp_path / "module")))
     assert native is not None
     again = BiLM(BiLMOptions.from_json(native.options_path))
-    assert dataclasses.asdict(again.options) == dataclasses.asdict(bilm.options)
+    assert again.options == bilm.options
     read_weights(again, native.weights_path)
     for one, other in zip(again.get_weights(), bilm.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

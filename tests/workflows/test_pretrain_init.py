@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hub_module import write_hub_module
 
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions, CharacterCNNOptions, LSTMOptions
@@ -216,6 +217,24 @@ def test_a_first_softmax_is_the_better_one_of_what_was_kept_and_what_is_made(
     assert best < model.perplexity().nats - 0.2
     replace(general, softmax=None).begin(model, counts)
     assert (model.perplexity().nats > best + 0.01) == kept_is_better
+
+
+@pytest.mark.parametrize("marks", [True, False])
+def test_a_hub_module_is_gone_on_with_where_our_network_can(
+    folder: Path, tmp_path: Path, marks: bool
+) -> None:
+    bilm = BiLM(replace(OPTIONS, sentence_marks=marks))
+    read_weights(bilm, folder / "general" / "weights.hdf5")
+    handle = str(write_hub_module(bilm, tmp_path / "hub"))
+    if not marks:
+        with pytest.raises(ConfigError, match=r"--init .*hub: this ELMo reads no marks"):
+            InitialElmo.find(handle)
+        return
+    initial = InitialElmo.find(handle)
+    assert (initial.options, initial.softmax) == (OPTIONS, None)
+    assert initial.source.fingerprint == resolve(handle).fingerprint
+    for one, other in zip(weights_of(initial.source.path), bilm.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_what_cannot_be_gone_on_with_is_refused(folder: Path, tmp_path: Path) -> None:
