@@ -21,22 +21,23 @@ _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 # What names may be -> the weight's name in AllenNLP's HDF5 file, numbers in the order in which they stand.
-# bilm-tf names its cells in either of two ways, before and after TensorFlow 1.2.
-_CELL = r"(?:.*/)?RNN_([01])/RNN/MultiRNNCell/Cell(\d+)/"
+# bilm-tf names its cells in one way where it reads a trained model, in another where it trains one, and in a
+# third before TensorFlow 1.2.
+_CELL = r"(?:.*/)?RNN_([01])/(?:RNN/MultiRNNCell/Cell|rnn/multi_rnn_cell/cell_)(\d+)/"
 _CELL_OF_OURS = "RNN_{}/RNN/MultiRNNCell/Cell{}/LSTMCell/"
 _PUBLISHED = {
     r"(?:.*/)?CNN/W_cnn_(\d+)": "CNN/W_cnn_{}",
     r"(?:.*/)?CNN/b_cnn_(\d+)": "CNN/b_cnn_{}",
-    _CELL + "(?:rnn/lstm_cell/kernel|LSTMCell/W_0)": _CELL_OF_OURS + "W_0",
-    _CELL + "(?:rnn/lstm_cell/bias|LSTMCell/B)": _CELL_OF_OURS + "B",
-    _CELL + "(?:rnn/lstm_cell/projection/kernel|LSTMCell/W_P_0)": _CELL_OF_OURS + "W_P_0",
+    _CELL + "(?:(?:rnn/)?lstm_cell/kernel|LSTMCell/W_0)": _CELL_OF_OURS + "W_0",
+    _CELL + "(?:(?:rnn/)?lstm_cell/bias|LSTMCell/B)": _CELL_OF_OURS + "B",
+    _CELL + "(?:(?:rnn/)?lstm_cell/projection/kernel|LSTMCell/W_P_0)": _CELL_OF_OURS + "W_P_0",
     "(?:.*/)?char_embed": "char_embed",
     r"(?:.*/)?CNN_high_(\d+)/(W|b)_(carry|transform)": "CNN_high_{}/{}_{}",
     "(?:.*/)?CNN_proj/(W|b)_proj": "CNN_proj/{}_proj",
 }
 # Of these the published names were never seen: other names with these words in them are tried as well.
 _LIKELY = {
-    r"(?i:.*char[^/]*embed.*)": "char_embed",
+    r"(?i:.*(?:char|embed).*)": "char_embed",
     r"(?i:.*high)\D*(\d+).*(carry|transform).*": "CNN_high_{}/{kind}_{}",
     r"(?i:(?!.*rnn).*proj.*)": "CNN_proj/{kind}_proj",
 }

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -296,6 +297,19 @@ def test_a_kill_between_the_files_leaves_nothing_that_is_taken_for_whole(
         assert not list(cache.rglob("native.json"))
     monkeypatch.setattr(hub_native.files, "write_text", write_text)
     assert native_source(source, load=load) is not None
+
+
+def test_of_several_at_once_one_looks_and_the_others_wait(
+    modules: Modules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, looked = modules.probe("elmo"), []
+    monkeypatch.setattr(hub_native, "try_out", lambda *_: looked.append(1) or found)
+    source, load = modules.source("elmo"), lambda: modules.graph("elmo")
+    with ThreadPoolExecutor(3) as threads:
+        natives = list(threads.map(lambda _: native_source(source, load=load), range(3)))
+    assert natives[0] is not None
+    assert natives == [natives[0]] * 3
+    assert len(looked) == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions are those of POSIX")

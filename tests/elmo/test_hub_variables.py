@@ -72,6 +72,8 @@ def test_our_own_names_come_back_to_the_last_bit(tmp_path: Path) -> None:
         ("CNN_proj/W_proj", "projection/weights"),
         ("CNN_proj/", "output_projection/"),
         ("rnn/lstm_cell/kernel", "LSTMCell/W_0"),
+        ("RNN/MultiRNNCell/Cell1/rnn/lstm_cell", "rnn/multi_rnn_cell/cell_1/lstm_cell"),
+        ("bilm/char_embed", "embeddings"),
         ("bilm/CNN/", "bilm.SCNN/"),
     ],
 )
