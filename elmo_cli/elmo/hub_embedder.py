@@ -30,6 +30,9 @@ PROBE = (
 class HubEmbedder(Embedder):
     """Runs a TensorFlow Hub module, of the TF1-Hub format or a TF2 SavedModel, through its own graph.
 
+    It is for those modules that our own network cannot compute, and to find out which ones it can; see
+    `elmo.hub_native`.
+
     It looks for these, in this order of preference:
 
     - signature ``tokens`` of the published google/elmo: three layers, the context-free ``word_emb`` doubled

@@ -99,7 +99,8 @@ def test_a_module_with_the_default_signature_alone_gives_its_mix(elmo, tf1_modul
     reader = tf.train.load_checkpoint(str(tf1_modules / "elmo-default" / "variables" / "variables"))
     weights = tf.nn.softmax(reader.get_tensor("aggregation/weights")).numpy()
     whole, _ = embed(elmo, ["a dog"])
-    np.testing.assert_allclose(layers[2, 0, :2], np.tensordot(weights, whole[0], 1), atol=1e-5)
+    mixed = reader.get_tensor("aggregation/scaling") * np.tensordot(weights, whole[0], 1)
+    np.testing.assert_allclose(layers[2, 0, :2], mixed, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["text", "text-tf2", "callable-tf2"])
