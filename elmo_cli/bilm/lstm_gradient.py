@@ -249,8 +249,8 @@ def _through_clip(gradient: tf.Tensor, unclipped: tf.Tensor, bound: float | None
 def _times_transposed(kernel: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns a function from x, (..., N), to ``x kernel^T``, (..., M), for a kernel (M, N) that stays.
 
-    In float32 the product with a kernel that lies transposed in memory is 2 to 3 times as fast; in bfloat16 the
-    other way round.
+    In float32 the product with a kernel that lies transposed in memory is 2 to 3 times as fast; in bfloat16
+    the other way round.
     """
     if kernel.dtype == tf.bfloat16:
         return lambda x: tf.matmul(x, kernel, transpose_b=True)

@@ -57,7 +57,7 @@ class TokenBatches:
         for place, row in enumerate(rows):
             index[place, 1 : lengths[place] + 1] = self._texts[row]
             index[place, lengths[place] + 1] = 1
-        if not getattr(self.options, "sentence_marks", True):
+        if not self.options.sentence_marks:
             index = index[:, 1:-1]
         distinct, inverse = np.unique(index, return_inverse=True)
         sentences = {"index": inverse.reshape(index.shape).astype(np.int32), "lengths": lengths}

@@ -119,4 +119,4 @@ def test_published_embeddings_are_reproduced(shared):
         with h5py.File(folder / f"lm_embeddings_{row}.hdf5") as file:
             both = found[row, -1, : len(text[0].split(" "))]
             expected = np.concatenate(file["0"][...], axis=-1)
-            np.testing.assert_allclose(both, expected, rtol=0, atol=1e-6)
+            np.testing.assert_allclose(both, expected, rtol=0, atol=1.5e-6)  # see test_network
