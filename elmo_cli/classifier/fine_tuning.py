@@ -253,7 +253,7 @@ class FineTuning:
         learning: list[keras.Variable] = list(self.model.classifier.trainable_variables)
         learning += [variable for layer in self.layers[num_frozen:] for variable in layer]
         return BatchSteps(
-            functools.partial(self.model, num_frozen=num_frozen),
+            functools.partial(self.model.call, num_frozen=num_frozen),
             self.model,
             learning,
             self.optimizer,
