@@ -2,6 +2,8 @@
 
 import logging
 import warnings
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -80,6 +82,20 @@ class HubEmbedder(Embedder):
         layers, mask = self._embed(sentences)
         # The module's graph may not know its width; those who build on this must.
         return tf.ensure_shape(layers, [None, self.num_layers, None, self.dim]), mask
+
+    def normalised(self, directory: Path) -> "HubEmbedder":
+        """Returns the same module in the format of TensorFlow 2, which can become part of another graph.
+
+        Variables and tables of the TF1-Hub format are initialised by operations that a graph built around
+        the module would not run.
+
+        Args:
+            directory: Where the module is written; it must stay until the new graph is written.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tf.saved_model.save(self._module, str(directory), signatures=dict(self._module.signatures))
+        return HubEmbedder(source=replace(self.source, path=directory))
 
     def _embed_in_graph(self, sentences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The layers and the mask, in the graph; gradients are stopped here, inside of the function."""
