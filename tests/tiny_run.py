@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions, CharacterCNNOptions, LSTMOptions
 from elmo_cli.bilm.weights import write_weights
-from elmo_cli.cli import embed, evaluate, fetch, predict, pretrain, train
+from elmo_cli.cli import embed, evaluate, export, fetch, predict, pretrain, train
 
 COMMANDS = {
     "train": train.main,
@@ -19,6 +19,7 @@ COMMANDS = {
     "pretrain": pretrain.main,
     "fetch": fetch.main,
     "embed": embed.main,
+    "export": export.main,
 }
 
 KITCHEN = """The soup needs a little more salt.

@@ -80,6 +80,20 @@ def sentence_characters(
         The batch, with W <= width characters per token.
     """
     tokens = tf.strings.split(sentences, sep=" ")
+    return ragged_characters(tokens, width, max_filter_width, marks=marks)
+
+
+def ragged_characters(
+    tokens: tf.RaggedTensor, width: int, max_filter_width: int, *, marks: bool = True
+) -> Characters:
+    """Spells each distinct token of sentences that are split already once; see `sentence_characters`.
+
+    Args:
+        tokens: string (B, None).
+        width: As there, as are the others.
+        max_filter_width: As there.
+        marks: As there.
+    """
     lengths = tf.cast(tokens.row_lengths(), tf.int32)
     distinct, index = tf.unique(tokens.flat_values)
     # A sentence mark is as long as a token of one byte.

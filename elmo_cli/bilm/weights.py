@@ -121,6 +121,19 @@ def write_weights(bilm: BiLM, path: Path, *, dtype: str = "float32") -> None:
             file[name] = value[None] if name.startswith("CNN/W_") else value
 
 
+def is_half_precision(path: Path) -> bool:
+    """Whether all weights of a readable file are float16, so that float16 holds them without loss."""
+    dtypes: set[np.dtype] = set()
+
+    def note(_: str, item: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(item, h5py.Dataset):
+            dtypes.add(item.dtype)
+
+    with h5py.File(path, "r") as file:
+        file.visititems(note)
+    return dtypes == {np.dtype(np.float16)}
+
+
 def _read(file: h5py.File, name: str, variable: keras.Variable, path: Path) -> np.ndarray:
     if not isinstance(file.get(name), h5py.Dataset):
         raise SourceError(

@@ -16,10 +16,10 @@ _NUM_FINGERPRINTS = 2**63 - 1
 class GraphTfidf(keras.layers.Layer):
     """Does what `TfidfPart.join` does.
 
-    There is no lookup table, which would have to be initialised by whoever loads the graph: each n-gram gets a
-    fingerprint of 63 bits, which is found by bisection among those of the vocabulary; then the n-grams
-    themselves are compared, so that a text of unknown words can never be taken for a known one. The layer is
-    made from a part for one graph; Keras does not save it.
+    There is no lookup table, which would have to be initialised by whoever loads the graph: each n-gram gets
+    a fingerprint of 63 bits, which is found by bisection among those of the vocabulary; then the n-grams
+    themselves are compared, so that an unknown one can never be taken for a known one. The layer is made from
+    a part for one graph; Keras does not save it.
 
     Args:
         part: The part.

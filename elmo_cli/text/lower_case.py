@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-_CAPITAL_SIGMA, _FINAL_SIGMA, _SIGMA = "Σ", "ς", "σ"
+_CAPITAL_SIGMA = "\N{GREEK CAPITAL LETTER SIGMA}"
+_SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
+_FINAL_SIGMA = "\N{GREEK SMALL LETTER FINAL SIGMA}"
 _WITHOUT_CASE = ("Cn", "Co", "Cs")  # not assigned, private, half surrogate pairs
 
 
@@ -26,7 +28,7 @@ class LowerCase:
         small: What each of them becomes.
 
     Reference:
-        The Unicode Standard 14.0, section 3.13, "Default Case Conversion", with ``Final_Sigma`` of table 3-17.
+        The Unicode Standard 14.0, section 3.13, "Default Case Conversion"; ``Final_Sigma`` of table 3-17.
     """
 
     substitutions: tuple[tuple[str, str], ...]

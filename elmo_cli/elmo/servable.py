@@ -1,0 +1,33 @@
+"""Embedders that can become part of a graph which a model server loads."""
+
+from pathlib import Path
+
+from elmo_cli.elmo.embedder import Embedder
+from elmo_cli.errors import SourceError
+
+
+def servable(embedder: Embedder, directory: Path) -> Embedder:
+    """Returns an embedder that gives the same and can be exported.
+
+    Args:
+        embedder: Any embedder; the native one is returned as it is.
+        directory: Where a module may be written that becomes part of the graph; it must stay until that graph
+            is written.
+
+    Raises:
+        SourceError: When the module cannot be exported.
+    """
+    if embedder.source.kind != "hub":
+        return embedder
+    from elmo_cli.elmo.hub_embedder import HubEmbedder
+
+    if not isinstance(embedder, HubEmbedder):
+        return embedder  # a module whose variables are read natively
+    try:
+        return embedder.normalised(directory)
+    except SourceError as error:
+        raise SourceError(
+            f"ELMo {embedder.source.handle}: this module works through its own graph, whose variables are of "
+            "a kind that cannot become part of another graph (reference variables of TensorFlow 1), so it "
+            "cannot be served. Train on another ELMo: elmo-train ... --elmo HANDLE."
+        ) from error

@@ -1,0 +1,106 @@
+"""MODEL_CARD.md of what is exported."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from elmo_cli import __version__
+from elmo_cli.bilm.network import BiLM
+from elmo_cli.elmo.hub_module import Aggregation
+from elmo_cli.elmo.source import ElmoSource
+
+if TYPE_CHECKING:
+    from elmo_cli.workflows.predict import Predictor
+
+_USE_OF_HUB = """
+    import tensorflow as tf, tensorflow_hub as hub
+    elmo = hub.load(DIRECTORY)
+    elmo.signatures["default"](tf.constant(["the cat sat"]))["elmo"]
+
+`default` takes `strings` (B,), tokens joined by single spaces; `tokens` takes `tokens` (B, T) and
+`sequence_len` (B,). Both give `word_emb` (B, T, P), `lstm_outputs1` and so on (B, T, 2P), their mix `elmo`
+(B, T, 2P), and `default` (B, 2P), the mean of `elmo` over the tokens. Names and shapes are those of google/elmo."""
+
+_USE_OF_HDF5 = """
+    elmo-train train.csv --elmo DIRECTORY
+
+`options.json` and `weights.hdf5` have the layout of AllenNLP and bilm-tf, whose readers read them, too."""
+
+_USE_OF_SERVING = """
+The signature `serving_default` takes `texts`, string (B,), raw, and gives for each
+
+- `label`: string (B,), the likeliest class;
+- `probability`: float32 (B,), its probability;
+- `probabilities`: float32 (B, C), those of all classes;
+- `classes`: string (B, C), the names of the classes in that order, the same in every row.
+
+Tokens, characters, ELMo and classifier are all inside; nothing has to be installed but TensorFlow or a model
+server. The probabilities are those of `elmo-predict --precision float32`."""
+
+
+@dataclass(frozen=True)
+class ExportedElmo:
+    """An ELMo on its way out.
+
+    Args:
+        bilm: The network, in float32.
+        source: Where it came from.
+        aggregation: How its layers are mixed.
+    """
+
+    bilm: BiLM
+    source: ElmoSource
+    aggregation: Aggregation
+
+
+def elmo_card(elmo: ExportedElmo, form: Literal["hub", "hdf5"]) -> str:
+    """Returns the card of an exported ELMo as Markdown, that of its source included."""
+    options, source = elmo.bilm.options, elmo.source
+    shares = np.exp(elmo.aggregation.weights - elmo.aggregation.weights.max())
+    shares /= shares.sum()
+    mix = f"{', '.join(f'{share:.3f}' for share in shares)}; times {elmo.aggregation.scaling:.3f}"
+    lines = [
+        f"# ELMo exported by elmo-export {__version__}",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| source | `{source.handle}`, fingerprint `{source.fingerprint}` |",
+        f"| network | {options.lstm.num_layers} layers of LSTM {options.lstm.dim} in both directions, "
+        f"projected to {options.lstm.projection_dim}; character CNN of {options.char_cnn.num_filters} filters |",
+        f"| parameters | {elmo.bilm.count_params():,} |",
+        f"| vectors | {options.num_layers} layers of width {options.dim} |",
+        *([f"| mix of the layers | {mix} |"] if form == "hub" else []),
+        "",
+        "## Use",
+        _USE_OF_HUB if form == "hub" else _USE_OF_HDF5,
+        "",
+        "## Licence",
+        "",
+        "That of the source: another format changes nothing about it.",
+    ]
+    card = source.path / "MODEL_CARD.md"
+    if card.is_file():
+        text = card.read_text(encoding="utf-8", errors="replace").strip()
+        lines += ["", "---", "", "What the source says of itself:", "", text]
+    return "\n".join(lines) + "\n"
+
+
+def serving_card(predictor: "Predictor") -> str:
+    """Returns the card of an exported classifier as Markdown, that of the run included."""
+    preprocessor, source = predictor.preprocessor, predictor.classifier.embedder.source
+    lines = [
+        f"# Text classifier exported by elmo-export {__version__}",
+        "",
+        f"Made of the run `{predictor.run.path.name}` on the ELMo `{source.handle}`, fingerprint "
+        f"`{source.fingerprint}`. It reads at most {preprocessor.max_tokens} tokens of a text "
+        f"({preprocessor.tokenizer_name} tokenizer).",
+        "",
+        "## Use",
+        _USE_OF_SERVING,
+    ]
+    card = predictor.run.path / "MODEL_CARD.md"
+    if card.is_file():
+        text = card.read_text(encoding="utf-8", errors="replace").strip()
+        lines += ["", "---", "", "What the run says of itself:", "", text]
+    return "\n".join(lines) + "\n"

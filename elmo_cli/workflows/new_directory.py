@@ -1,0 +1,75 @@
+"""A directory that is whole or absent."""
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from elmo_cli.errors import RunError
+
+
+def check_new_directory(path: Path) -> None:
+    """Looks whether `new_directory` can make a directory; writes nothing.
+
+    Raises:
+        RunError: When something stands there, or nothing can be made there.
+    """
+    try:
+        if path.exists() and not path.is_dir():
+            raise RunError(f"{path} is a file. Choose another -o: a directory to make.")
+        if path.exists() and any(path.iterdir()):
+            raise RunError(f"{path} exists and is not empty, so nothing in it is touched. Choose another -o.")
+        place = Path(os.path.realpath(path))
+        existing = next(parent for parent in place.parents if parent.exists())
+        if not existing.is_dir():
+            raise RunError(f"{path} cannot be made: {existing} is a file. Choose another -o.")
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise RunError(
+                f"{path} cannot be made: {existing} is not writable. Choose another -o, or make it writable."
+            )
+    except OSError as error:
+        raise RunError(f"{path} cannot be used: {error.strerror}. Choose another -o.") from error
+
+
+@contextlib.contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """Gives a directory beside the wanted one to write into, and moves it there when the block ends well.
+
+    When the block fails nothing is left; a process that is killed leaves at most a directory whose name
+    begins with ``.tmp-``.
+
+    Args:
+        path: The directory to make; an empty one may be there. Its parents are made.
+
+    Yields:
+        Where to write.
+
+    Raises:
+        RunError: When it cannot be made or written, or something stands there in the end.
+    """
+    check_new_directory(path)
+    place = Path(os.path.realpath(path))
+    beside = place.with_name(f".tmp-{secrets.token_hex(4)}-{place.name[-100:]}")
+    try:
+        beside.mkdir(parents=True)
+        yield beside
+        for file in sorted(beside.rglob("*")):
+            if file.is_file():
+                _synchronise(file)
+        if place.exists():
+            place.rmdir()  # an empty one; it fails if another process has filled it meanwhile
+        os.replace(beside, place)
+    except OSError as error:
+        raise RunError(
+            f"{path} cannot be written: {error.strerror or error}. Choose another -o, or make room there."
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _synchronise(file: Path) -> None:
+    """Makes the operating system bring a file to the disk."""
+    with open(file, "rb+") as opened:
+        os.fsync(opened.fileno())
