@@ -1,5 +1,6 @@
 """A biLM's variables ↔ the HDF5 file that AllenNLP and bilm-tf read and write."""
 
+import io
 from pathlib import Path
 
 import h5py
@@ -111,14 +112,18 @@ def write_weights(bilm: BiLM, path: Path, *, dtype: str = "float32") -> None:
 
     Raises:
         ValueError: If a weight is not finite or too large for `dtype`.
+        OSError: If the file cannot be written.
     """
-    with h5py.File(path, "w") as file:
+    # Made in memory: where the disk is full, HDF5's own writing crashes while Python's says so.
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
         for name, variable in hdf5_names(bilm).items():
             with np.errstate(over="ignore"):
                 value = keras.ops.convert_to_numpy(variable).astype(dtype)
             if not np.isfinite(value).all():
                 raise ValueError(f"{name} holds values that {dtype} cannot hold")
             file[name] = value[None] if name.startswith("CNN/W_") else value
+    path.write_bytes(content.getbuffer())
 
 
 def is_half_precision(path: Path) -> bool:

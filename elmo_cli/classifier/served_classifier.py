@@ -10,6 +10,7 @@ import tensorflow as tf
 from elmo_cli.classifier.graph_tfidf import GraphTfidf
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.classifier.tfidf_part import TfidfPart
+from elmo_cli.elmo.embedder import Embedder
 from elmo_cli.elmo.graph_tokenizer import GraphTokenizer
 
 
@@ -19,7 +20,9 @@ class ServedClassifier(keras.layers.Layer):
     It is made of a trained classifier for one graph; Keras does not save it.
 
     Args:
-        classifier: The classifier; its embedder must be one that can be exported.
+        classifier: The classifier.
+        embedder: What gives its vectors inside of the graph: its own, or one that gives the same and can be
+            exported.
         tokenizer: Name of the tokenizer.
         max_tokens: Tokens kept of a text.
         label_names: The C classes, in the order of their numbers.
@@ -38,6 +41,7 @@ class ServedClassifier(keras.layers.Layer):
     def __init__(
         self,
         classifier: TextClassifier,
+        embedder: Embedder,
         *,
         tokenizer: str,
         max_tokens: int,
@@ -49,7 +53,7 @@ class ServedClassifier(keras.layers.Layer):
         self.supports_jit = False  # XLA knows no strings
         self.tokenizer = GraphTokenizer(tokenizer)
         self.max_tokens = max_tokens
-        self.embedder = classifier.embedder
+        self.embedder = embedder
         self.pooling = classifier.pooling
         self.classifier = classifier.classifier
         self.tfidf = GraphTfidf(tfidf) if tfidf is not None else None

@@ -53,7 +53,12 @@ def main(origin: str, form: Any, output: Path, elmo: str | None, quiet: bool, ve
     from elmo_cli.workflows.run_directory import RunDirectory
 
     run = RunDirectory(Path(origin))
-    if form == "serving" or run.is_run:
+    if form == "serving" and not run.is_run:
+        raise ConfigError(
+            f"--to serving writes a trained classifier, so it needs a run directory, and {origin} is none. "
+            "Train one with elmo-train; --to hub and --to hdf5 write an ELMo alone."
+        )
+    if run.is_run:
         run.check_usable()
         run.read_config()
         run.read_preprocessor()

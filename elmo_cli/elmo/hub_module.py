@@ -54,9 +54,10 @@ class Aggregation:
             for name in ("weights", "scaling")
             if f"/{key.removesuffix(_VALUE)}".endswith(f"/aggregation/{name}")
         }
-        if np.shape(found.get("weights")) != (num_layers,) or np.size(found.get("scaling", 1.0)) != 1:
+        weights, scaling = found.get("weights", plain.weights), found.get("scaling", np.float32(1.0))
+        if weights.shape != (num_layers,) or scaling.size != 1:
             return plain
-        return cls(found["weights"].astype(np.float32), float(np.ravel(found.get("scaling", 1.0))[0]))
+        return cls(weights.astype(np.float32), float(scaling.item()))
 
 
 def write_hub_module(bilm: BiLM, aggregation: Aggregation, directory: str | Path) -> None:

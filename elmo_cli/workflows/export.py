@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -46,9 +47,9 @@ def export_serving(run: Path, output: Path, *, elmo: str | None = None) -> None:
     predictor = Predictor(run, elmo=elmo, precision="float32")
     classifier, preprocessor = predictor.classifier, predictor.preprocessor
     with tempfile.TemporaryDirectory() as between, _whole(output) as beside:
-        classifier.embedder = servable(classifier.embedder, Path(between) / "module")
         served = ServedClassifier(
             classifier,
+            servable(classifier.embedder, Path(between) / "module"),
             tokenizer=preprocessor.tokenizer_name,
             max_tokens=preprocessor.max_tokens,
             label_names=predictor.labels.names,
@@ -153,5 +154,6 @@ def _whole(output: Path) -> Iterator[Path]:
         try:
             yield beside
         except tf.errors.OpError as error:
-            message = (error.message.splitlines() or [type(error).__name__])[0]
-            raise OSError(errno.EIO, message[:300]) from error
+            # "... PATH; No space left on device [Op:SaveV2]"
+            reason = re.sub(r" \[Op:\w+\]$", "", error.message.splitlines()[0]).rsplit("; ", 1)[-1]
+            raise OSError(errno.EIO, reason) from error

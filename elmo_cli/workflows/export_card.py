@@ -20,7 +20,8 @@ _USE_OF_HUB = """
 
 `default` takes `strings` (B,), tokens joined by single spaces; `tokens` takes `tokens` (B, T) and
 `sequence_len` (B,). Both give `word_emb` (B, T, P), `lstm_outputs1` and so on (B, T, 2P), their mix `elmo`
-(B, T, 2P), and `default` (B, 2P), the mean of `elmo` over the tokens. Names and shapes are those of google/elmo."""
+(B, T, 2P), and `default` (B, 2P), the mean of `elmo` over the tokens. Names and shapes are
+those of google/elmo."""
 
 _USE_OF_HDF5 = """
     elmo-train train.csv --elmo DIRECTORY
@@ -66,8 +67,8 @@ def elmo_card(elmo: ExportedElmo, form: Literal["hub", "hdf5"]) -> str:
         "| | |",
         "|---|---|",
         f"| source | `{source.handle}`, fingerprint `{source.fingerprint}` |",
-        f"| network | {options.lstm.num_layers} layers of LSTM {options.lstm.dim} in both directions, "
-        f"projected to {options.lstm.projection_dim}; character CNN of {options.char_cnn.num_filters} filters |",
+        f"| network | {options.lstm.num_layers} layers of LSTM {options.lstm.dim} projected to "
+        f"{options.lstm.projection_dim}, both ways; {options.char_cnn.num_filters} character filters |",
         f"| parameters | {elmo.bilm.count_params():,} |",
         f"| vectors | {options.num_layers} layers of width {options.dim} |",
         *([f"| mix of the layers | {mix} |"] if form == "hub" else []),

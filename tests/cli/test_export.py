@@ -1,0 +1,121 @@
+"""elmo-export says what is wrong, with the right exit code, and leaves nothing half done."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+from tiny_run import invoke, write_elmo
+
+from elmo_cli.workflows import export
+
+
+def refused(code: int, *arguments: object) -> str:
+    """Runs the command, which must end with the code; returns what it says."""
+    result = invoke("export", *arguments)
+    assert result.exit_code == code, result.output
+    return str(result.stderr)
+
+
+@pytest.fixture
+def no_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said must be said before TensorFlow is started."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("TensorFlow was started")
+
+    monkeypatch.setattr("elmo_cli.cli.export.start_tensorflow", fail)
+
+
+def test_an_elmo_cannot_be_served(tiny: Path, tmp_path: Path, no_tensorflow: None) -> None:
+    for handle in (tiny / "elmo", "bundled"):
+        said = refused(2, handle, "--to", "serving", "-o", tmp_path / "out")
+        assert "--to serving writes a trained classifier, so it needs a run directory" in said
+        assert str(handle) in said
+
+
+def test_a_run_that_is_not_there_or_not_finished(run: Path, tmp_path: Path, no_tensorflow: None) -> None:
+    said = refused(2, tmp_path / "nothing", "--to", "serving", "-o", tmp_path / "out")
+    assert "nothing is none. Train one with elmo-train" in said
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(record | {"status": "running"}))
+    for form in ("serving", "hub", "hdf5"):
+        said = refused(2, run, "--to", form, "-o", tmp_path / "out")
+        assert "training was not finished" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_handle_that_leads_nowhere(tmp_path: Path, no_tensorflow: None) -> None:
+    said = refused(4, tmp_path / "nothing", "--to", "hub", "-o", tmp_path / "out")
+    assert "there is no such file or directory" in said
+
+
+def test_the_place_of_an_elmo_is_told_for_a_run_only(tiny: Path, tmp_path: Path, no_tensorflow: None) -> None:
+    arguments = [tiny / "elmo", "--to", "hub", "-o", tmp_path / "out", "--elmo", tiny / "elmo"]
+    assert "--elmo says where the ELMo of a run is" in refused(2, *arguments)
+
+
+def test_what_is_there_is_not_touched(tiny: Path, tmp_path: Path, no_tensorflow: None) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    for origin, form in ((tiny / "run", "serving"), (tiny / "elmo", "hdf5")):
+        assert "is not empty, so nothing in it is touched" in refused(2, origin, "--to", form, "-o", tmp_path)
+    said = refused(2, tiny / "run", "--to", "hub", "-o", tmp_path / "mine.txt")
+    assert "mine.txt is a file" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_options_are_asked_for(tiny: Path, tmp_path: Path) -> None:
+    assert "Missing option '--to'" in refused(2, tiny / "run", "-o", tmp_path / "out")
+    assert "Missing option '-o'" in refused(2, tiny / "run", "--to", "hub")
+    assert "'onnx' is not one of" in refused(2, tiny / "run", "--to", "onnx", "-o", tmp_path / "out")
+
+
+@pytest.mark.parametrize("form", ["serving", "hdf5"])
+def test_a_run_whose_elmo_is_missing_or_changed(run: Path, tmp_path: Path, form: str) -> None:
+    model = json.loads((run / "model" / "model.json").read_text())
+    model["elmo"]["handle"] = str(tmp_path / "gone")
+    (run / "model" / "model.json").write_text(json.dumps(model))
+    said = refused(4, run, "--to", form, "-o", tmp_path / "out")
+    assert "trained on an ELMo that is not there any more" in said
+    assert str(tmp_path / "gone") in said
+    other = write_elmo(tmp_path / "other", seed=8)
+    said = refused(2, run, "--to", form, "-o", tmp_path / "out", "--elmo", other)
+    assert "The weights behind it have changed" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_moved_elmo_is_told(run: Path, tiny: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(tiny / "elmo", tmp_path / "moved")
+    model = json.loads((run / "model" / "model.json").read_text())
+    model["elmo"]["handle"] = str(tmp_path / "gone")
+    (run / "model" / "model.json").write_text(json.dumps(model))
+    result = invoke("export", run, "--to", "hdf5", "-o", tmp_path / "out", "--elmo", moved)
+    assert result.exit_code == 0, result.output
+    assert f"{tmp_path / 'out'} is written" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            tf.errors.ResourceExhaustedError(
+                None, None, "{{node x}} a/b.tmp; No space left on device [Op:SaveV2]"
+            ),
+            "out cannot be written: No space left on device. Choose another -o, or make room there.",
+        ),
+        (OSError(28, "No space left on device"), "out cannot be written: No space left on device."),
+    ],
+    ids=["of TensorFlow", "of Python"],
+)
+def test_a_full_disk_leaves_nothing(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def fail(_: object, __: object, directory: Path) -> None:
+        (directory / "half").write_text("half of it")
+        raise error
+
+    monkeypatch.setattr(export, "write_hub_module", fail)
+    assert said in refused(2, tiny / "elmo", "--to", "hub", "-o", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
