@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from elmo_cli.elmo.embedder import Embedder
 from elmo_cli.elmo.hub_signatures import choose_reading, split
+from elmo_cli.elmo.reference_variables import has_reference_variables, lift_variables
 from elmo_cli.elmo.source import ElmoSource
 from elmo_cli.errors import SourceError
 
@@ -91,10 +92,17 @@ class HubEmbedder(Embedder):
 
         Args:
             directory: Where the module is written; it must stay until the new graph is written.
+
+        Raises:
+            TableError: When the module has reference variables and lookup tables.
+            SourceError: When the module does not work as before.
         """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tf.saved_model.save(self._module, str(directory), signatures=dict(self._module.signatures))
+            if has_reference_variables(self.source.path):
+                lift_variables(self.source.path, directory)
+            else:
+                tf.saved_model.save(self._module, str(directory), signatures=dict(self._module.signatures))
         return HubEmbedder(source=replace(self.source, path=directory))
 
     def _embed_in_graph(self, sentences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

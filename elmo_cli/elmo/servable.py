@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from elmo_cli.elmo.embedder import Embedder
+from elmo_cli.elmo.reference_variables import TableError
 from elmo_cli.errors import SourceError
 
 
@@ -25,9 +26,8 @@ def servable(embedder: Embedder, directory: Path) -> Embedder:
         return embedder  # a module whose variables are read natively
     try:
         return embedder.normalised(directory)
-    except SourceError as error:
+    except (TableError, SourceError) as error:
         raise SourceError(
-            f"ELMo {embedder.source.handle}: this module works through its own graph, whose variables are of "
-            "a kind that cannot become part of another graph (reference variables of TensorFlow 1), so it "
-            "cannot be served. Train on another ELMo: elmo-train ... --elmo HANDLE."
+            f"ELMo {embedder.source.handle}: this module works through its own graph, which cannot become "
+            f"part of one that a server loads: {error}. Train on another ELMo: elmo-train ... --elmo HANDLE."
         ) from error

@@ -90,9 +90,7 @@ def handle_elmo(source: ElmoSource) -> ExportedElmo:
         SourceError: When it cannot be read, or is no native network.
     """
     embedder = _native(load_embedder(source, "float32"))
-    return ExportedElmo(
-        embedder.bilm, embedder.source, Aggregation.of_module(source.path, embedder.num_layers)
-    )
+    return ExportedElmo(embedder.bilm, source, Aggregation.of_module(source.path, embedder.num_layers))
 
 
 def export_elmo(elmo: ExportedElmo, form: Literal["hub", "hdf5"], output: Path) -> None:
