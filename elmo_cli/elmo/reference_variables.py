@@ -113,7 +113,12 @@ def _signature(graph: Any, definition: meta_graph_pb2.SignatureDef, variables: d
 
     def run(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         given = [inputs[name] for name in places]
-        return dict(pruned(*given, *(tf.identity(variable) for variable in variables.values())))
+        found = pruned(*given, *(tf.identity(variable) for variable in variables.values()))
+        # The graph forgets what the signature knows of widths.
+        return {
+            name: tf.ensure_shape(value, tf.TensorShape(definition.outputs[name].tensor_shape))
+            for name, value in found.items()
+        }
 
     specifications = {
         name: tf.TensorSpec(place.shape, place.dtype, name=name) for name, place in places.items()

@@ -96,6 +96,32 @@ def test_a_moved_elmo_is_told(run: Path, tiny: Path, tmp_path: Path) -> None:
     assert f"{tmp_path / 'out'} is written" in result.stderr
 
 
+class _HashedWords(tf.Module):
+    """Texts to vectors by no network of ours."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def __call__(self, texts: tf.Tensor) -> tf.Tensor:
+        numbers = [tf.strings.to_hash_bucket_strong(texts, 997, key=[key, 0]) for key in range(3)]
+        return tf.cast(tf.stack(numbers, axis=1), tf.float32)
+
+
+@pytest.mark.parametrize("form", ["hub", "hdf5"])
+def test_a_module_with_a_graph_of_its_own_keeps_its_format(tmp_path: Path, form: str) -> None:
+    tf.saved_model.save(_HashedWords(), str(tmp_path / "module"))
+    said = refused(4, tmp_path / "module", "--to", form, "-o", tmp_path / "out")
+    assert "works through its own graph, so it cannot be written in another format" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["module"]
+
+
+def test_allennlp_cannot_leave_out_sentence_marks(tiny: Path, tmp_path: Path) -> None:
+    origin = Path(shutil.copytree(tiny / "elmo", tmp_path / "origin"))
+    options = json.loads((origin / "options.json").read_text())
+    (origin / "options.json").write_text(json.dumps({"sentence_marks": False, **options}))
+    said = refused(4, origin, "--to", "hdf5", "-o", tmp_path / "out")
+    assert "reads no marks at the begin and end of a sentence" in said
+    assert "Use --to hub" in said
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [

@@ -42,7 +42,7 @@ def test_a_module_with_a_table_is_served(tf2_modules: Path, tmp_path: Path) -> N
     np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["elmo", "elmo-resource"])
+@pytest.mark.parametrize("kind", ["elmo", pytest.param("elmo-resource", marks=pytest.mark.slow)])
 def test_an_elmo_in_a_graph_of_tensorflow_1_is_served(tf1_modules: Path, tmp_path: Path, kind: str) -> None:
     embedder = HubEmbedder.from_source(resolve(str(tf1_modules / kind)))
     found, wanted = served(embedder, tmp_path)
