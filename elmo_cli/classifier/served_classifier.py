@@ -97,8 +97,10 @@ def write_saved_model(served: ServedClassifier, directory: str | Path) -> None:
         OSError, tf.errors.OpError: When it cannot be written.
     """
     archive = keras.export.ExportArchive()
-    archive.track(served)
     archive.add_endpoint(
         "serving_default", served.__call__, input_signature=[tf.TensorSpec([None], tf.string, name="texts")]
     )
+    # Variables are found by themselves (those of layers that are tracked, too, would be saved twice).
+    for resource in served.embedder.resources:
+        archive.track(resource)
     archive.write_out(str(directory), verbose=False)

@@ -72,6 +72,11 @@ class Embedder(keras.layers.Layer):
         """See the class."""
         raise NotImplementedError(f"{type(self).__name__} has no call")
 
+    @property
+    def resources(self) -> tuple[Any, ...]:
+        """What a graph around the embedder needs beside variables, such as lookup tables."""
+        return ()
+
     def reader(self, texts: NDArray[np.object_]) -> Reader:
         """Prepares to embed many sentences that are known in advance, batch by batch.
 

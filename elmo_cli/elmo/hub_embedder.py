@@ -84,6 +84,11 @@ class HubEmbedder(Embedder):
         # The module's graph may not know its width; those who build on this must.
         return tf.ensure_shape(layers, [None, self.num_layers, None, self.dim]), mask
 
+    @property
+    def resources(self) -> tuple[Any, ...]:
+        """The module, which holds its tables."""
+        return (self._module,)
+
     def normalised(self, directory: Path) -> "HubEmbedder":
         """Returns the same module in the format of TensorFlow 2, which can become part of another graph.
 
