@@ -169,8 +169,9 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
     del train_part, valid_part, rows  # the largest things in memory
     run.point_of_no_return()
     write_text(directory.path / "preprocessor.json", tables.preprocessor.to_json())
-    if config.elmo.bundle and not fine_tuned:
-        copy_elmo(classifier.embedder.source, directory)
+    if config.elmo.bundle and not (fine_tuned or config.elmo.adapt):
+        # As the user gave it: what a Hub module became in the cache is not what its fingerprint is of.
+        copy_elmo(resolve(handle), directory)
     save(classifier, directory.model, trained.tfidf)
     write_text(directory.path / "history.csv", history.to_csv())
     run.record |= {

@@ -1,6 +1,7 @@
 """What users of a TensorFlow Hub module are told, and get."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def test_a_module_of_the_published_kind_trains_and_predicts_as_its_weights_do(
     module = write_hub_module(bilm, tmp_path / "module")
     # As the run of the fixture was trained.
     options = ["--epochs", "4", "--batch-size", "8", "--learning-rate", "0.02", "--test", tiny / "test.csv"]
-    result = invoke("train", tiny / "train.csv", "--elmo", module, "-o", tmp_path / "hub", *options)
+    run = tmp_path / "hub"
+    result = invoke("train", tiny / "train.csv", "--elmo", module, "-o", run, *options, "--bundle-elmo")
     assert result.exit_code == 0, result.output
     assert f"ELMo {module} is native from now on" in result.output
     predictions = [run / "predictions" / "test.csv" for run in (tmp_path / "hub", tiny / "run")]
@@ -35,7 +37,10 @@ def test_a_module_of_the_published_kind_trains_and_predicts_as_its_weights_do(
     # The run names the module, not what became of it in the cache.
     saved = json.loads((tmp_path / "hub" / "model" / "model.json").read_text())["elmo"]
     assert saved == {"handle": str(module), "fingerprint": resolve(str(module)).fingerprint}
-    result = invoke("predict", tmp_path / "hub", "Snow fell on the harbour.")
+    # It has a copy of the module, and needs neither that nor its own former place.
+    shutil.rmtree(module)
+    moved = shutil.move(run, tmp_path / "moved")
+    result = invoke("predict", moved, "Snow fell on the harbour.")
     assert result.exit_code == 0, result.output
     assert "native from now on" not in result.output
 
