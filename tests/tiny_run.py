@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 from click.testing import CliRunner, Result
+from conftest import messages_as_before
 
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions, CharacterCNNOptions, LSTMOptions
@@ -110,4 +111,5 @@ def write_elmo(directory: Path, *, seed: int = 7) -> Path:
 
 def invoke(command: str, *arguments: object, stdin: str | bytes | None = None) -> Result:
     """Runs a command in this process, as ``elmo-COMMAND`` would with these arguments."""
-    return CliRunner().invoke(COMMANDS[command], [str(argument) for argument in arguments], input=stdin)
+    with messages_as_before():
+        return CliRunner().invoke(COMMANDS[command], [str(argument) for argument in arguments], input=stdin)

@@ -37,6 +37,7 @@ class TF1Pretraining(TF1Recipe):
         self._file = h5py.File(weights / "weights.hdf5")
         self._feed: dict[Any, NDArray[np.float32]] = {}
         with self._file, tf.Graph().as_default():
+            tf1.set_random_seed(0)  # of the words that are drawn
             self.texts = tf1.placeholder(tf.string, [None])
             self.padded_to = tf1.placeholder(tf.int32, [])
             self.targets = tf1.placeholder(tf.int32, [None, None])

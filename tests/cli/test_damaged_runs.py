@@ -89,7 +89,7 @@ def test_an_elmo_that_was_moved(tiny: Path, moved: tuple[Path, Path], tmp_path: 
     run, elmo = moved
     result = invoke("predict", run, "a rainy day")
     assert result.exit_code == 4
-    assert "if it was moved, say where to with --elmo" in result.stderr
+    assert "or say where it is now with --elmo" in result.stderr
     assert invoke("predict", run, "a rainy day", "--elmo", elmo).exit_code == 0
     assert invoke("eval", run, tiny / "test.csv", "--elmo", elmo).exit_code == 0
     result = invoke("predict", run, "a rainy day", "--elmo", tmp_path / "nowhere")

@@ -18,6 +18,7 @@ NO_FLAG = {
     "elmo.memory_bytes",
     "classifier.layers",
     "classifier.mix_l2",
+    *(key for key in leaf_types(RunConfig) if key.startswith("fine_tuning.") and key != "fine_tuning.epochs"),
 }
 
 

@@ -202,7 +202,7 @@ def test_train_may_stand_in_the_file(tiny: Path, tmp_path: Path) -> None:
         (["--encoding", "utf-99"], "data.encoding must be an encoding"),
         (["--seed", "-1"], "seed must be from 0"),
         (["--tokenizer", "moses"], "'moses' is not one of 'treebank', 'whitespace'"),
-        (["--trainable", "all"], "'all' is not one of 'none', 'mix'"),
+        (["--trainable", "some"], "'some' is not one of 'none', 'mix', 'top', 'all'"),
         (["--epoch", "3"], "No such option"),
         (["--config", "nowhere.yaml"], "nowhere.yaml cannot be read"),
         ([], "Say where to write the run: -o RUN"),

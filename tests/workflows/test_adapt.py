@@ -138,7 +138,7 @@ def test_texts_too_much_alike_to_adapt_to_are_said_with_the_way_out(tiny: Path, 
 
 def test_what_cannot_be_adapted_is_said_before_anything_is_written(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "hub").mkdir()
-    (tmp_path / "hub" / "saved_model.pb").write_bytes(b"")
+    (tmp_path / "hub" / "saved_model.pb").write_bytes(b"no graph")
     with pytest.raises(ConfigError, match=r"Hub module cannot be gone on with"):
         train_run(config_for(tiny, tmp_path / "hub"), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -244,7 +244,7 @@ def test_what_cannot_be_gone_on_with_is_refused(folder: Path, tmp_path: Path) ->
     with pytest.raises(SourceError, match="there is no such file or directory"):
         pretrain(replace(config, init=str(tmp_path / "absent")))
     (tmp_path / "hub").mkdir()
-    (tmp_path / "hub" / "saved_model.pb").write_bytes(b"")
+    (tmp_path / "hub" / "saved_model.pb").write_bytes(b"no graph")
     with pytest.raises(
         ConfigError, match=r"TensorFlow Hub module cannot be gone on with\. Give a native ELMo"
     ):
