@@ -35,12 +35,10 @@ def answer(model: str, texts: list[str]) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    try:
-        import elmo_cli  # noqa: F401
-    except ImportError:
-        pass
-    else:
+    if any(name.partition(".")[0] == "elmo_cli" for name in sys.modules):
         sys.exit("the package is here")
+    # It may be installed beside TensorFlow: None keeps it from being imported, as if it were not there.
+    sys.modules["elmo_cli"] = None
     with open(sys.argv[2], encoding="utf-8") as file:
         request = json.load(file)
     found = {
