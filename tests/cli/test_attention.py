@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import messages_as_before
 from tiny_run import invoke
 
 from elmo_cli.bilm.frozen import FrozenBiLM
@@ -35,8 +34,7 @@ def train(tiny: Path, output: Path, *arguments: object) -> Any:
 @pytest.fixture(scope="module")
 def attentive(tiny: Path, cache: Path) -> Path:
     """A run trained with attention, and what was said in it as said.txt."""
-    with messages_as_before():
-        result = train(tiny, cache.parent / "run", "--pool", "attention")
+    result = train(tiny, cache.parent / "run", "--pool", "attention")
     assert result.exit_code == 0, result.output
     (cache.parent / "run" / "said.txt").write_text(result.stderr)
     return cache.parent / "run"

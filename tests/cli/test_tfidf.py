@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import messages_as_before
 from tiny_run import invoke
 
 from elmo_cli.workflows.predict import Predictor
@@ -25,8 +24,7 @@ def train(tiny: Path, output: Path, *arguments: object) -> Any:
 def both(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with both parts, and what was said in it as said.txt."""
     run = tmp_path_factory.mktemp("tfidf") / "run"
-    with messages_as_before():
-        result = train(tiny, run)
+    result = train(tiny, run)
     assert result.exit_code == 0, result.output
     (run / "said.txt").write_text(result.stderr)
     return run

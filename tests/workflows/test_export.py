@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 from bilm.oracle import Oracle
-from conftest import messages_as_before
 from tiny_run import invoke
 
 from elmo_cli.elmo.embedder import load_embedder
@@ -44,18 +43,16 @@ ODD = [
 
 
 def train(tiny: Path, output: Path, *arguments: object) -> Path:
-    with messages_as_before():
-        result = invoke(
-            "train", tiny / "train.csv", "--elmo", tiny / "elmo", "-o", output,
-            "--epochs", "3", "--batch-size", "8", "--learning-rate", "0.02", *arguments,
-        )  # fmt: skip
+    result = invoke(
+        "train", tiny / "train.csv", "--elmo", tiny / "elmo", "-o", output,
+        "--epochs", "3", "--batch-size", "8", "--learning-rate", "0.02", *arguments,
+    )  # fmt: skip
     assert result.exit_code == 0, result.output
     return output
 
 
 def export(origin: object, form: str, output: Path) -> Path:
-    with messages_as_before():
-        result = invoke("export", origin, "--to", form, "-o", output)
+    result = invoke("export", origin, "--to", form, "-o", output)
     assert result.exit_code == 0, result.output
     return output
 
