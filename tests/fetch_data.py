@@ -6,9 +6,11 @@ import tarfile
 from pathlib import Path
 
 
-def archive(files: dict[str, bytes], *, extra: list[tarfile.TarInfo] | None = None) -> bytes:
+def archive(
+    files: dict[str, bytes], *, mode: str = "w:gz", extra: list[tarfile.TarInfo] | None = None
+) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+    with tarfile.open(fileobj=buffer, mode=mode) as tar:  # type: ignore[call-overload]
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)

@@ -9,24 +9,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from fetch_data import archive as tar
 
 from elmo_cli.elmo import archive
 from elmo_cli.elmo.archive import Bounds, unpack, unpacked_bytes
 from elmo_cli.errors import SourceError
 
 FILES = {"model.hdf5": os.urandom(30_000), "options.json": b"{}", "sub/vocab.txt": b"a\nb\n"}
-
-
-def tar(files: dict[str, bytes], *, mode: str = "w:gz", extra: list[tarfile.TarInfo] | None = None) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as file:  # type: ignore[call-overload]
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            file.addfile(member, io.BytesIO(content))
-        for member in extra or []:
-            file.addfile(member)
-    return buffer.getvalue()
 
 
 def zipped(files: dict[str, bytes], *, mode: int = 0, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
