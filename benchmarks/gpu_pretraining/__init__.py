@@ -1,0 +1,1 @@
+"""Pre-training on a GPU, in PyTorch: text → arrays (`prepare`), arrays → weights (`train`), weights → an ELMo (`finish`)."""
