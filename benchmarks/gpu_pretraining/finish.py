@@ -50,9 +50,7 @@ def language_model(arrays: dict[str, NDArray[np.float32]]) -> LanguageModel:
     from gpu_pretraining.network_shape import EMBEDDING_DIM, FILTERS
 
     _, dim, width = arrays["W_P_0"].shape
-    options = BiLMOptions(
-        CharacterCNNOptions(EMBEDDING_DIM, FILTERS, num_highway=1), LSTMOptions(dim, width)
-    )
+    options = BiLMOptions(CharacterCNNOptions(EMBEDDING_DIM, FILTERS, num_highway=1), LSTMOptions(dim, width))
     model = LanguageModel(BiLM(options), len(arrays["softmax_bias"]))
     model.build()
     values = {"char_embed": arrays["char_embed"]}

@@ -123,7 +123,9 @@ class Network:
         ]
         self.outside = (torch.cat(outside, dim=1) * -1e4).to(characters.device, dtype)
 
-    def losses(self, parameters: dict[str, Tensor], batch: Batch, state: State, *, training: bool) -> tuple[Tensor, State]:
+    def losses(
+        self, parameters: dict[str, Tensor], batch: Batch, state: State, *, training: bool
+    ) -> tuple[Tensor, State]:
         """Returns the mean losses of both directions in nats, (2,), and the state after the piece."""
         cast = {name: value.to(self.dtype) for name, value in parameters.items()}
         distinct, index = self._distinct(batch.inputs)
@@ -145,7 +147,11 @@ class Network:
             below = above + below if layer else above
         top = self._drop(below) if training else below
         losses = _SoftmaxLoss.apply(
-            top.flatten(0, 2), batch.targets.flatten(), cast["softmax_kernel"], parameters["softmax_bias"], self.rows
+            top.flatten(0, 2),
+            batch.targets.flatten(),
+            cast["softmax_kernel"],
+            parameters["softmax_bias"],
+            self.rows,
         )
         return losses.reshape(2, -1).mean(dim=1), State(torch.stack(outputs), torch.stack(memories))
 
@@ -370,9 +376,7 @@ class _SoftmaxLoss(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, states: Tensor, targets: Tensor, kernel: Tensor, bias: Tensor, rows: int
-    ) -> Tensor:
+    def forward(ctx: Any, states: Tensor, targets: Tensor, kernel: Tensor, bias: Tensor, rows: int) -> Tensor:
         scale = 2.0 / len(states)
         losses = torch.empty(len(states), device=states.device)
         by_states = torch.empty_like(states)
@@ -399,4 +403,10 @@ class _SoftmaxLoss(torch.autograd.Function):
         by_states, by_kernel, by_bias = ctx.saved_tensors
         # What comes in is the same for every row: a constant over the gradient of the mean.
         factor = gradient[0] * (len(gradient) / 2.0)
-        return by_states * factor.to(by_states.dtype), None, (by_kernel * factor).to(ctx.dtype), by_bias * factor, None
+        return (
+            by_states * factor.to(by_states.dtype),
+            None,
+            (by_kernel * factor).to(ctx.dtype),
+            by_bias * factor,
+            None,
+        )

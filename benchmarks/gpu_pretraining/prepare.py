@@ -68,7 +68,9 @@ def main() -> None:
     num_tokens = 0
     paths = [*arguments.corpus, *arguments.again]
     for part in range(arguments.parts):
-        texts = [_encode(_sentences(path, arguments.max_tokens), ids) for path in paths[part :: arguments.parts]]
+        texts = [
+            _encode(_sentences(path, arguments.max_tokens), ids) for path in paths[part :: arguments.parts]
+        ]
         stream, lengths = (np.concatenate(arrays) for arrays in zip(*texts, strict=True))
         num_tokens += len(stream)
         _write(arguments.output / f"text-{part}.xz", (stream, lengths))

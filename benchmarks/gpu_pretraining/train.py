@@ -142,7 +142,9 @@ class Training:
                 continue
             break
         seconds = time.monotonic() - start
-        self.say(f"{steps} steps, {steps * tokens_per_step / 1e6:.1f} M tokens in {seconds:.0f} s, pass {epoch}")
+        self.say(
+            f"{steps} steps, {steps * tokens_per_step / 1e6:.1f} M tokens in {seconds:.0f} s, pass {epoch}"
+        )
         forward, backward = self.evaluate()
         self.write(
             {
@@ -153,7 +155,9 @@ class Training:
                 "device": self.name,
                 "dim": arguments.dim,
                 "width": arguments.width,
-                "arguments": {name: value for name, value in vars(arguments).items() if name not in ("text", "output")},
+                "arguments": {
+                    name: value for name, value in vars(arguments).items() if name not in ("text", "output")
+                },
             }
         )
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.classifier.blend import fit_shares, log_softmax
+from elmo_cli.classifier.folds import folds
 from elmo_cli.text.tfidf import Texts, Tfidf
 
 logger = logging.getLogger(__name__)
@@ -63,25 +64,46 @@ class TfidfPart:
         logger.info("TF-IDF: %d n-grams of %d rows, C = %g", len(tfidf.vocabulary), len(texts), strength)
         return cls(tfidf, kernel, bias, strength)
 
+    def cross_fitted(
+        self, texts: Texts, targets: NDArray[np.int32], *, balanced: bool = False
+    ) -> NDArray[np.float32]:
+        """Says of each training row what a regression on the other folds says of it.
+
+        Args:
+            texts: Those of `fit`.
+            targets: Likewise.
+            balanced: Likewise.
+
+        Returns:
+            Probabilities, float32 (N, C); NaN where no fold could tell (see `folds`).
+        """
+        vectors = self.tfidf.transform(texts)
+        found = np.full((len(targets), len(self.bias)), np.nan, np.float32)
+        for learned, held_out in folds(targets, NUM_FOLDS):
+            found[held_out] = np.exp(
+                _held_out_log_probabilities(vectors, targets, learned, held_out, self.strength, balanced)
+            )
+        return found
+
     def weighed(
         self,
-        probabilities: NDArray[np.float32],
-        texts: Texts,
+        elmo: NDArray[np.float32],
+        tfidf: NDArray[np.float32],
         targets: NDArray[np.int32],
         weights: NDArray[np.float32],
     ) -> Self:
         """Fits the shares on rows that neither part has learned from.
 
         Args:
-            probabilities: What ELMo's classifier says of them, float32 (N, C).
-            texts: Space-joined, of the N rows.
-            targets: Their class ids, int32 (N,), at least 0.
+            elmo: Probabilities that ELMo's classifier gives, float32 (N, C).
+            tfidf: Those that this part gives, likewise.
+            targets: Class ids of the rows, int32 (N,), at least 0.
             weights: What each row counts, float32 (N,).
 
         Returns:
             The part with its shares.
         """
-        parts = np.stack([_logarithms(probabilities), self.log_probabilities(texts)])
+        parts = np.stack([_logarithms(elmo), _logarithms(tfidf)])
         elmo_share, tfidf_share = fit_shares(parts, targets, weights)
         return replace(self, elmo_share=elmo_share, tfidf_share=tfidf_share)
 
@@ -125,28 +147,28 @@ def _logarithms(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _best_strength(vectors: Any, targets: NDArray[np.int32], balanced: bool) -> float:
     """Returns the strength whose predictions for held-out training rows are the likeliest."""
-    folds = _folds(targets)
     losses = np.zeros(len(STRENGTHS))
-    for fold in range(NUM_FOLDS if len(targets) <= FEW_ROWS else 1):
-        fitted, held_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        # A class that only held-out rows have cannot be predicted; of one class nothing is learned.
-        held_out = held_out[np.isin(targets[held_out], targets[fitted])]
-        classes, known = np.unique(targets[fitted], return_inverse=True)
-        if len(classes) < 2 or not len(held_out):
-            continue
-        wanted = np.searchsorted(classes, targets[held_out])
+    for learned, held_out in folds(targets, NUM_FOLDS, num_used=None if len(targets) <= FEW_ROWS else 1):
         for place, strength in enumerate(STRENGTHS):
-            kernel, bias = _regression(vectors[fitted], known, strength, balanced)
-            found = log_softmax((vectors[held_out] @ kernel + bias).astype(np.float64))
-            losses[place] -= found[np.arange(len(wanted)), wanted].sum()
+            found = _held_out_log_probabilities(vectors, targets, learned, held_out, strength, balanced)
+            losses[place] -= found[np.arange(len(held_out)), targets[held_out]].sum()
     return STRENGTHS[int(losses.argmin())]
 
 
-def _folds(targets: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Deals the rows of each class out to the folds in turn; the same rows always give the same folds."""
-    folds = np.empty(len(targets), np.int64)
-    folds[np.lexsort((np.random.default_rng(0).random(len(targets)), targets))] = np.arange(len(targets))
-    return folds % NUM_FOLDS
+def _held_out_log_probabilities(
+    vectors: Any,
+    targets: NDArray[np.int32],
+    learned: NDArray[np.int64],
+    held_out: NDArray[np.int64],
+    strength: float,
+    balanced: bool,
+) -> NDArray[np.float64]:
+    """Returns what a regression on some rows says of others, float64 (M, C); -inf for classes it never saw."""
+    classes, known = np.unique(targets[learned], return_inverse=True)
+    kernel, bias = _regression(vectors[learned], known, strength, balanced)
+    found = np.full((len(held_out), int(targets.max()) + 1), -np.inf)
+    found[:, classes] = log_softmax((vectors[held_out] @ kernel + bias).astype(np.float64))
+    return found
 
 
 def _regression(

@@ -15,13 +15,22 @@ logger = logging.getLogger(__name__)
 
 
 def fit_tfidf(
-    tables: TrainingTables, valid_probabilities: NDArray[np.float32], *, balanced: bool
+    tables: TrainingTables,
+    valid_probabilities: NDArray[np.float32],
+    cross_fitted: NDArray[np.float32] | None = None,
+    *,
+    balanced: bool,
 ) -> tuple[TfidfPart, dict[str, Any]]:
-    """Fits the part on the training rows, and on the validation rows what each part counts.
+    """Fits the part on the training rows; then what each part counts, on rows it has not learned from.
+
+    Those are the validation rows and, where they are few, the training rows, too, each judged by what was
+    learned from the other folds.
 
     Args:
         tables: Those of the run.
         valid_probabilities: What ELMo's classifier says of the validation rows, float32 (N, C).
+        cross_fitted: What classifiers that have not learned from them say of the training rows, likewise;
+            NaN where there is none. Absent where the validation rows are enough.
         balanced: Whether rows of rare classes count more.
 
     Returns:
@@ -29,14 +38,28 @@ def fit_tfidf(
         validation accuracy of either part alone and of both.
     """
     train, valid = tables.train, tables.valid
-    part = TfidfPart.fit(train.examples.sentences.texts, train.targets, balanced=balanced)
+    train_texts = train.examples.sentences.texts
+    part = TfidfPart.fit(train_texts, train.targets, balanced=balanced)
     known = valid.targets >= 0  # a label that training never saw has no class
     texts, targets = valid.examples.sentences.texts[known], valid.targets[known]
     elmo = valid_probabilities[known]
     num_classes = elmo.shape[1]
     by_class = balanced_class_weights(train.targets, num_classes) if balanced else np.ones(num_classes)
-    part = part.weighed(elmo, texts, targets, by_class[targets].astype(np.float32))
-    found = (elmo, part.log_probabilities(texts), part.join(elmo, texts))
+    tfidf = np.exp(part.log_probabilities(texts)).astype(np.float32)
+    elmo_says, tfidf_says, wanted = [elmo], [tfidf], [targets]
+    if cross_fitted is not None:
+        told = ~np.isnan(cross_fitted[:, 0])  # by the same folds as the other part
+        elmo_says.append(cross_fitted[told])
+        tfidf_says.append(part.cross_fitted(train_texts, train.targets, balanced=balanced)[told])
+        wanted.append(train.targets[told])
+    judged = np.concatenate(wanted)
+    part = part.weighed(
+        np.concatenate(elmo_says),
+        np.concatenate(tfidf_says),
+        judged,
+        by_class[judged].astype(np.float32),
+    )
+    found = (elmo, tfidf, part.join(elmo, texts))
     right = [round(float((one.argmax(axis=1) == targets).mean()), 4) for one in found]
     record = {
         "ngrams": len(part.tfidf.vocabulary),

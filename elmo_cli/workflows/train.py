@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from elmo_cli.classifier.encoding import Encoded
 from elmo_cli.classifier.head_choice import choose_head
-from elmo_cli.classifier.linear_head import solve_linear_head
+from elmo_cli.classifier.linear_head import cross_fitted, solve_linear_head
 from elmo_cli.classifier.saving import save
 from elmo_cli.classifier.text_classifier import TextClassifier
-from elmo_cli.classifier.tfidf_part import TfidfPart
+from elmo_cli.classifier.tfidf_part import NUM_FOLDS, TfidfPart
 from elmo_cli.config import RunConfig
 from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.elmo.embedder import load_embedder
@@ -154,14 +154,19 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
             valid_part = encode(tables.valid)
     with run.stage("training"):
         trained = _Trained(classifier)
+        # Fine-tuned vectors of the training rows are too sure of them for a head to be solved on.
+        few_rows = bool(classifier.classifier.l2) and not fine_tuned
         if config.classifier.features == "elmo+tfidf":
             elmo = classifier.probabilities(valid_part)
-            tfidf, run.record["tfidf"] = fit_tfidf(tables, elmo, balanced=balanced)
+            others = (
+                cross_fitted(classifier.classifier, rows[0], NUM_FOLDS, balanced=balanced)
+                if few_rows
+                else None
+            )
+            tfidf, run.record["tfidf"] = fit_tfidf(tables, elmo, others, balanced=balanced)
             trained = _Trained(classifier, tfidf)
         # Said by what has not learned from these rows.
         valid_probabilities = trained.probabilities(tables.valid, valid_part)
-        # Fine-tuned vectors of the training rows are too sure of them for a head to be solved on.
-        few_rows = bool(classifier.classifier.l2) and not fine_tuned
         run.record["learned_valid"] = tables.valid_is_split and few_rows
         if run.record["learned_valid"]:
             solve_linear_head(classifier.classifier, rows, balanced=balanced)

@@ -137,9 +137,7 @@ def test_losses_and_gradients_are_ours() -> None:
     begin, end = (np.full((1, 5), len(words) + i) for i in range(2))
     inputs = np.stack([np.concatenate([begin, forward]), np.concatenate([end, backward])])
     ends = np.ones((1, 5), int), np.zeros((1, 5), int)
-    targets = np.stack(
-        [np.concatenate([forward + 3, ends[0]]), np.concatenate([backward + 3, ends[1]])]
-    )
+    targets = np.stack([np.concatenate([forward + 3, ends[0]]), np.concatenate([backward + 3, ends[1]])])
     inputs, targets = (np.concatenate([values, values], axis=1) for values in (inputs, targets))
     goes_on = np.ones(inputs.shape, np.float32)
     goes_on[:, [0, 8]] = 0.0

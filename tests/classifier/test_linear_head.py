@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from elmo_cli.classifier.linear_head import solve_linear_head
+from elmo_cli.classifier.folds import folds
+from elmo_cli.classifier.linear_head import cross_fitted, solve_linear_head
 from elmo_cli.classifier.pooled_classifier import PooledClassifier
 from elmo_cli.training.arrays import LabelledArrays
 
@@ -70,3 +71,30 @@ def test_without_a_penalty_nothing_happens(hidden: tuple[int, ...]) -> None:
     solve_linear_head(classifier, [LabelledArrays(vectors, targets, rows)])
     for one, other in zip(before, classifier.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_cross_fitted_rows_are_judged_by_heads_solved_on_the_other_folds(num_classes: int) -> None:
+    random = np.random.default_rng(2)
+    targets = (np.arange(41) % num_classes).astype(np.int32)
+    targets[-1] = num_classes  # a class of one row
+    vectors = random.normal(size=(41, 3, 4)).astype(np.float32)
+    vectors[:, 0, 0] += 3 * targets
+    classifier = PooledClassifier(num_classes + 1, dropout=0, l2=0.01, joined=True)
+    classifier.adapt(vectors)
+    part = LabelledArrays(vectors, targets)
+    before = [weight.copy() for weight in classifier.get_weights()]
+    found = cross_fitted(classifier, part, 5)
+    for weight, after in zip(before, classifier.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, after)
+    assert np.isnan(found[-1]).all()
+    np.testing.assert_allclose(found[:-1].sum(axis=1), 1, rtol=1e-5)
+
+    # One fold by hand: the same penalty on weights beside a loss summed over the rows that are left.
+    learned, held_out = next(folds(targets, 5))
+    classifier.l2 *= len(targets) / len(learned)
+    solve_linear_head(classifier, [LabelledArrays(vectors, targets[learned], learned)])
+    logits = np.asarray(classifier(vectors[held_out]), np.float64)
+    known = np.unique(targets[learned])
+    expected = np.exp(logits[:, known]) / np.exp(logits[:, known]).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found[held_out][:, known], expected, atol=1e-4)

@@ -57,9 +57,26 @@ def test_the_part_that_is_right_counts_more(part: TfidfPart) -> None:
     texts, targets = rows(3)
     wrong = np.full((60, 3), 1 / 3, np.float32)
     wrong[np.arange(60), (targets + 1) % 3] = 0.9
-    weighed = part.weighed(wrong, texts, targets, np.ones(60, np.float32))
+    right = np.exp(part.log_probabilities(texts)).astype(np.float32)
+    weighed = part.weighed(wrong, right, targets, np.ones(60, np.float32))
     assert weighed.elmo_share + 0.3 < weighed.tfidf_share
     assert (weighed.join(wrong, texts).argmax(axis=1) == targets).mean() > 0.9
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_cross_fitted_rows_are_judged_by_the_other_folds(part: TfidfPart, balanced: bool) -> None:
+    texts, targets = rows(3)
+    texts, targets = [*texts, "a class of its own"], np.append(targets, 3).astype(np.int32)
+    part = TfidfPart.fit(texts, targets, balanced=balanced)
+    found = part.cross_fitted(texts, targets, balanced=balanced)
+    assert np.isnan(found[-1]).all()  # no other row has its class
+    np.testing.assert_allclose(found[:-1].sum(axis=1), 1, rtol=1e-5)
+    assert (found[:-1].argmax(axis=1) == targets[:-1]).mean() > 0.8
+    # A word that one row alone has is no help to it, unlike in the part itself.
+    texts[0] = "unheard"
+    part = TfidfPart.fit(texts, targets, balanced=balanced)
+    own = np.exp(part.log_probabilities(texts))
+    assert part.cross_fitted(texts, targets, balanced=balanced)[0, targets[0]] < own[0, targets[0]]
 
 
 def test_texts_without_a_word_leave_how_frequent_the_classes_are() -> None:
