@@ -67,7 +67,7 @@ def main(handle: str | None, sha256: str | None, show_list: bool, quiet: bool, v
 
 def _show_known() -> None:
     """Prints the table of public ELMos."""
-    from elmo_cli.elmo.known import KNOWN
+    from elmo_cli.elmo.fetching.known import KNOWN
 
     rows = [("name", "download", "language", "trained on", "licence", "from")]
     for model in KNOWN:
@@ -81,7 +81,7 @@ def _show_known() -> None:
 
 def _describe(source: "ElmoSource") -> None:
     """Says what was found, and by which numbers it can be known again."""
-    from elmo_cli.elmo.fetch import origin_of
+    from elmo_cli.elmo.fetching.fetch import origin_of
 
     if source.weights_path is None or source.options_path is None:
         files = [path for path in source.path.rglob("*") if path.is_file()]
@@ -97,7 +97,7 @@ def _describe(source: "ElmoSource") -> None:
 
 def _place(source: "ElmoSource") -> Path | str:
     """Returns what gives the same ELMo as --elmo: its directory, unless its files are not alone there."""
-    from elmo_cli.elmo.model_files import options_files, with_partner
+    from elmo_cli.elmo.fetching.model_files import options_files, with_partner
 
     if source.options_path is None or source.weights_path is None:
         return source.path

@@ -165,7 +165,7 @@ def _go_offline(context: click.Context, _: click.Parameter, offline: bool) -> No
     """Says so to all that may fetch something, as long as the command runs."""
     if not offline:
         return
-    from elmo_cli.elmo.fetch import OFFLINE_VARIABLE
+    from elmo_cli.elmo.fetching.fetch import OFFLINE_VARIABLE
 
     before = os.environ.get(OFFLINE_VARIABLE)
     os.environ[OFFLINE_VARIABLE] = "1"

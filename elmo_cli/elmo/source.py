@@ -11,17 +11,17 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from elmo_cli import files
-from elmo_cli.elmo import archive, fetch
-from elmo_cli.elmo.fetch import Terms
-from elmo_cli.elmo.known import Address, KnownElmo, known_elmo, known_names
-from elmo_cli.elmo.model_files import (
+from elmo_cli.elmo.fetching import archive, fetch
+from elmo_cli.elmo.fetching.fetch import Terms
+from elmo_cli.elmo.fetching.known import Address, KnownElmo, known_elmo, known_names
+from elmo_cli.elmo.fetching.model_files import (
     WEIGHTS_SUFFIXES,
     model_directory,
     options_files,
     partner_names,
     with_partner,
 )
-from elmo_cli.elmo.transfer import WAY_OUT, UnavailableError
+from elmo_cli.elmo.fetching.transfer import WAY_OUT, UnavailableError
 from elmo_cli.errors import RunError, SourceError
 
 logger = logging.getLogger(__name__)

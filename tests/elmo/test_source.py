@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from elmo_cli.elmo import known as known_table
 from elmo_cli.elmo import source
-from elmo_cli.elmo.known import KnownElmo
+from elmo_cli.elmo.fetching import known as known_table
+from elmo_cli.elmo.fetching.known import KnownElmo
 from elmo_cli.elmo.source import ElmoSource, resolve
 from elmo_cli.errors import SourceError
 

@@ -6,7 +6,7 @@ from email.message import Message
 
 import pytest
 
-from elmo_cli.elmo.checksums import Checksum, sent_checksum
+from elmo_cli.elmo.fetching.checksums import Checksum, sent_checksum
 
 MD5 = base64.b64encode(hashlib.md5(b"x").digest()).decode()
 SHA256 = base64.b64encode(hashlib.sha256(b"x").digest()).decode()

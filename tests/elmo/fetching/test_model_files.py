@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from elmo_cli.elmo.model_files import check_content, check_hdf5, check_json, model_directory
+from elmo_cli.elmo.fetching.model_files import check_content, check_hdf5, check_json, model_directory
 from elmo_cli.errors import SourceError
 
 

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from elmo_cli.elmo.known import KNOWN, known_elmo, known_names
+from elmo_cli.elmo.fetching.known import KNOWN, known_elmo, known_names
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ import pytest
 from fetch_data import ARCHIVE, MODULE, content
 
 from elmo_cli import files
-from elmo_cli.elmo.fetch import fetch_module
+from elmo_cli.elmo.fetching.fetch import fetch_module
 
 FETCH = """
 import logging, sys
-from elmo_cli.elmo.fetch import fetch_module
+from elmo_cli.elmo.fetching.fetch import fetch_module
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
 print(fetch_module(sys.argv[1]), flush=True)
 """

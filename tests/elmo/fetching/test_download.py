@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from web_server import Answer, raw, redirect, serve
 
-from elmo_cli.elmo import connection, download
-from elmo_cli.elmo.download import Patience
+from elmo_cli.elmo.fetching import connection, download
+from elmo_cli.elmo.fetching.download import Patience
 from elmo_cli.errors import RunError, SourceError
 
 BODY = os.urandom(300_000)

@@ -24,9 +24,9 @@ from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from elmo_cli import files
-from elmo_cli.elmo import archive, model_files
-from elmo_cli.elmo.download import MAX_BYTES, download
-from elmo_cli.elmo.transfer import WAY_OUT, Patience, discard
+from elmo_cli.elmo.fetching import archive, model_files
+from elmo_cli.elmo.fetching.download import MAX_BYTES, download
+from elmo_cli.elmo.fetching.transfer import WAY_OUT, Patience, discard
 from elmo_cli.errors import SourceError
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from elmo_cli import __version__, files
 from elmo_cli.byte_counts import format_bytes
-from elmo_cli.elmo.checksums import sent_checksum
-from elmo_cli.elmo.connection import open_url
+from elmo_cli.elmo.fetching.checksums import sent_checksum
+from elmo_cli.elmo.fetching.connection import open_url
 from elmo_cli.errors import SourceError
 from elmo_cli.progress import track
 

@@ -9,8 +9,8 @@ import time
 import urllib.error
 from pathlib import Path
 
-from elmo_cli.elmo.connection import CERTIFICATE_VARIABLES
-from elmo_cli.elmo.transfer import CutError, Patience, Transfer, UnavailableError, discard, part_size
+from elmo_cli.elmo.fetching.connection import CERTIFICATE_VARIABLES
+from elmo_cli.elmo.fetching.transfer import CutError, Patience, Transfer, UnavailableError, discard, part_size
 from elmo_cli.errors import SourceError
 
 logger = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from fetch_data import ARCHIVE, MODULE, archive, content
 
-from elmo_cli.elmo import fetch
-from elmo_cli.elmo.download import Patience
-from elmo_cli.elmo.fetch import (
+from elmo_cli.elmo.fetching import fetch
+from elmo_cli.elmo.fetching.download import Patience
+from elmo_cli.elmo.fetching.fetch import (
     OFFLINE_VARIABLE,
     Terms,
     fetch_file,

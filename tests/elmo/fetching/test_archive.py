@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from fetch_data import archive as tar
 
-from elmo_cli.elmo import archive
-from elmo_cli.elmo.archive import Bounds, unpack, unpacked_bytes
+from elmo_cli.elmo.fetching import archive
+from elmo_cli.elmo.fetching.archive import Bounds, unpack, unpacked_bytes
 from elmo_cli.errors import SourceError
 
 FILES = {"model.hdf5": os.urandom(30_000), "options.json": b"{}", "sub/vocab.txt": b"a\nb\n"}
