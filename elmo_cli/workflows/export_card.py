@@ -7,7 +7,7 @@ import numpy as np
 
 from elmo_cli import __version__
 from elmo_cli.bilm.network import BiLM
-from elmo_cli.elmo.hub_module import Aggregation
+from elmo_cli.elmo.hub.module import Aggregation
 from elmo_cli.elmo.source import ElmoSource
 
 if TYPE_CHECKING:

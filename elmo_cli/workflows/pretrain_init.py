@@ -19,7 +19,7 @@ from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.bilm.sizes import options_of_size
 from elmo_cli.bilm.softmax import FILE_NAME, Softmax
 from elmo_cli.bilm.weights import read_weights
-from elmo_cli.elmo.hub_native import native_source
+from elmo_cli.elmo.hub.native import native_source
 from elmo_cli.elmo.source import ElmoSource, resolve
 from elmo_cli.errors import ConfigError
 from elmo_cli.workflows.pretrain_config import PretrainConfig

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from bilm.tiny_bilm import layers_of, tiny_bilm, tiny_options
 
-from elmo_cli.elmo.hub_module import Aggregation, write_hub_module
+from elmo_cli.elmo.hub.module import Aggregation, write_hub_module
 
 SENTENCES = ["It 's a na\u00efve test .", "", "No", "\U0001f642 " + "x" * 60, "the the cat sat on the mat"]
 MIX = Aggregation(np.array([0.3, -1.0, 0.5], np.float32), 1.7)

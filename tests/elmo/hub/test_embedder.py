@@ -10,7 +10,7 @@ import tensorflow as tf
 from layer_battery import check_layer
 
 from elmo_cli.elmo.embedder import Embedder, load_embedder
-from elmo_cli.elmo.hub_embedder import HubEmbedder
+from elmo_cli.elmo.hub.embedder import HubEmbedder
 from elmo_cli.elmo.source import resolve
 from elmo_cli.errors import ConfigError, SourceError
 

@@ -9,7 +9,7 @@ from bilm.tiny_bilm import OPTIONS, tiny_bilm
 
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.weights import checkpoint_names, hdf5_names
-from elmo_cli.elmo.hub_variables import NotABiLMError, read_variables
+from elmo_cli.elmo.hub.variables import NotABiLMError, read_variables
 
 CELL = "bilm/RNN_1/RNN/MultiRNNCell/Cell1/rnn/lstm_cell"
 

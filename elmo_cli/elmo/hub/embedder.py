@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from elmo_cli.elmo.embedder import Embedder
-from elmo_cli.elmo.hub_signatures import choose_reading, split
-from elmo_cli.elmo.reference_variables import has_reference_variables, lift_variables
+from elmo_cli.elmo.hub.reference_variables import has_reference_variables, lift_variables
+from elmo_cli.elmo.hub.signatures import choose_reading, split
 from elmo_cli.elmo.source import ElmoSource
 from elmo_cli.errors import SourceError
 
@@ -34,7 +34,7 @@ class HubEmbedder(Embedder):
     """Runs a TensorFlow Hub module, of the TF1-Hub format or a TF2 SavedModel, through its own graph.
 
     It is for those modules that our own network cannot compute, and to find out which ones it can; see
-    `elmo.hub_native`.
+    `elmo.hub.native`.
 
     It looks for these, in this order of preference:
 

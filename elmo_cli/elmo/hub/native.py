@@ -10,8 +10,8 @@ from pathlib import Path
 from elmo_cli import files
 from elmo_cli.bilm.weights import write_weights
 from elmo_cli.elmo.embedder import Embedder
-from elmo_cli.elmo.hub_probe import MAX_ERROR, Attempt, try_out
-from elmo_cli.elmo.hub_variables import NotABiLMError, read_variables
+from elmo_cli.elmo.hub.probe import MAX_ERROR, Attempt, try_out
+from elmo_cli.elmo.hub.variables import NotABiLMError, read_variables
 from elmo_cli.elmo.source import ElmoSource
 from elmo_cli.errors import RunError
 
@@ -85,7 +85,7 @@ def native_source(source: ElmoSource, load: Callable[[], Embedder] | None = None
 
 
 def _module(source: ElmoSource) -> Embedder:
-    from elmo_cli.elmo.hub_embedder import HubEmbedder
+    from elmo_cli.elmo.hub.embedder import HubEmbedder
 
     return HubEmbedder.from_source(source)
 

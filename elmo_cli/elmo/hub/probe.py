@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from elmo_cli.bilm.characters import sentence_characters
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.elmo.embedder import Embedder
-from elmo_cli.elmo.hub_variables import ModuleWeights
+from elmo_cli.elmo.hub.variables import ModuleWeights
 
 MAX_ERROR = 1e-5  # relative RMS; float32 gives about 3e-7
 

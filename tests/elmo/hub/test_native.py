@@ -21,13 +21,13 @@ from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.bilm.weights import read_weights, write_weights
 from elmo_cli.classifier.encoding import Encoder
 from elmo_cli.classifier.pooling import MaskedPooling
-from elmo_cli.elmo import hub_native
 from elmo_cli.elmo.bilm_embedder import BiLMEmbedder
 from elmo_cli.elmo.embedder import Embedder, load_embedder
-from elmo_cli.elmo.hub_embedder import HubEmbedder
-from elmo_cli.elmo.hub_native import native_source
-from elmo_cli.elmo.hub_probe import Attempt, try_out
-from elmo_cli.elmo.hub_variables import read_variables
+from elmo_cli.elmo.hub import native as conversion
+from elmo_cli.elmo.hub.embedder import HubEmbedder
+from elmo_cli.elmo.hub.native import native_source
+from elmo_cli.elmo.hub.probe import Attempt, try_out
+from elmo_cli.elmo.hub.variables import read_variables
 from elmo_cli.elmo.source import ElmoSource, resolve
 from elmo_cli.errors import ConfigError, SourceError
 
@@ -72,7 +72,7 @@ class Modules:
 @pytest.fixture
 def probed(modules: "Modules", monkeypatch: pytest.MonkeyPatch) -> None:
     """The module elmo is probed but once, in those tests that are about files."""
-    monkeypatch.setattr(hub_native, "try_out", lambda *_: modules.probe("elmo"))
+    monkeypatch.setattr(conversion, "try_out", lambda *_: modules.probe("elmo"))
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_a_module_that_differs_in_one_detail_runs_through_its_own_graph(
 
 
 def test_numbers_are_told_to_those_who_ask(modules: Modules, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, "elmo_cli.elmo.hub_native")
+    caplog.set_level(logging.DEBUG, "elmo_cli.elmo.hub.native")
     modules.native("elmo-gates")
     tried = [message for message in caplog.messages if "relative error of layer 0" in message]
     assert [message.split(", ", 1)[1].split(": ")[0] for message in tried] == [
@@ -281,7 +281,7 @@ def test_a_kill_between_the_files_leaves_nothing_that_is_taken_for_whole(
         pass
 
     source, load = modules.source("elmo"), lambda: modules.graph("elmo")
-    write_text = hub_native.files.write_text
+    write_text = conversion.files.write_text
     for step in range(2):
         done = []
 
@@ -291,11 +291,11 @@ def test_a_kill_between_the_files_leaves_nothing_that_is_taken_for_whole(
             done.append(path)
             write_text(path, text)
 
-        monkeypatch.setattr(hub_native.files, "write_text", stop)
+        monkeypatch.setattr(conversion.files, "write_text", stop)
         with pytest.raises(Killed):
             native_source(source, load=load)
         assert not list(cache.rglob("native.json"))
-    monkeypatch.setattr(hub_native.files, "write_text", write_text)
+    monkeypatch.setattr(conversion.files, "write_text", write_text)
     assert native_source(source, load=load) is not None
 
 
@@ -303,7 +303,7 @@ def test_of_several_at_once_one_looks_and_the_others_wait(
     modules: Modules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, looked = modules.probe("elmo"), []
-    monkeypatch.setattr(hub_native, "try_out", lambda *_: looked.append(1) or found)
+    monkeypatch.setattr(conversion, "try_out", lambda *_: looked.append(1) or found)
     source, load = modules.source("elmo"), lambda: modules.graph("elmo")
     with ThreadPoolExecutor(3) as threads:
         natives = list(threads.map(lambda _: native_source(source, load=load), range(3)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elmo_cli.elmo.hub_signatures import choose_reading, split
+from elmo_cli.elmo.hub.signatures import choose_reading, split
 from elmo_cli.errors import SourceError
 
 STRINGS = tf.TensorSpec([None], tf.string, name="text")
