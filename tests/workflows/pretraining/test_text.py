@@ -16,9 +16,9 @@ from elmo_cli.bilm.corpus import read_sentences
 from elmo_cli.config import DataConfig
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.text.tokens import tokenizer
-from elmo_cli.workflows import pretrain_text
-from elmo_cli.workflows.pretrain_config import PretrainConfig
-from elmo_cli.workflows.pretrain_text import TextFile, open_texts
+from elmo_cli.workflows.pretraining import text as text_module
+from elmo_cli.workflows.pretraining.config import PretrainConfig
+from elmo_cli.workflows.pretraining.text import TextFile, open_texts
 
 REVIEWS = ["It's dull, isn't it?", "", 'She said: "never\nagain"!', "Naïve & long..."]
 TREEBANK = [text.split() for text in tokenizer("treebank").join_all(REVIEWS) if text]
@@ -132,7 +132,7 @@ def test_plain_text_in_another_encoding_is_read(tmp_path: Path, kept: Path) -> N
 
 
 def stdin(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    monkeypatch.setattr(pretrain_text.sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+    monkeypatch.setattr(text_module.sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
 
 
 def test_standard_input_is_kept_so_that_it_can_be_read_again(

@@ -10,9 +10,9 @@ from elmo_cli.training.adam import FusedAdam
 from elmo_cli.training.early_stopping import EarlyStopping, SlowingSchedule, StoppingBudget, StoppingState
 from elmo_cli.training.muon import Muon
 from elmo_cli.training.stream import Progress, fit_stream, make_step
-from elmo_cli.workflows.pretrain_checkpoint import Checkpoint
-from elmo_cli.workflows.pretrain_config import LEARNING_RATE, PretrainConfig
-from elmo_cli.workflows.pretrain_model import PretrainModel, signature
+from elmo_cli.workflows.pretraining.checkpoint import Checkpoint
+from elmo_cli.workflows.pretraining.config import LEARNING_RATE, PretrainConfig
+from elmo_cli.workflows.pretraining.model import PretrainModel, signature
 
 # Share of the budget after which batches are doubled: small ones learn faster at first.
 _DOUBLE_FROM = 1 / 20

@@ -18,8 +18,8 @@ from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.bilm.perplexity import Perplexity, measure_perplexity
 from elmo_cli.bilm.softmax import FILE_NAME, Softmax
 from elmo_cli.bilm.weights import write_weights
-from elmo_cli.workflows.pretrain_config import PretrainConfig
-from elmo_cli.workflows.pretrain_corpus import PretrainCorpus
+from elmo_cli.workflows.pretraining.config import PretrainConfig
+from elmo_cli.workflows.pretraining.corpus import PretrainCorpus
 
 logger = logging.getLogger(__name__)
 

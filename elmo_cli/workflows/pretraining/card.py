@@ -7,9 +7,9 @@ from typing import Any
 from elmo_cli import __version__
 from elmo_cli.config import DataConfig
 from elmo_cli.elmo.source import ElmoSource
-from elmo_cli.workflows.pretrain_config import PretrainConfig
-from elmo_cli.workflows.pretrain_log import LogEntry, PretrainResult, log_table
-from elmo_cli.workflows.pretrain_model import PretrainModel
+from elmo_cli.workflows.pretraining.config import PretrainConfig
+from elmo_cli.workflows.pretraining.log import LogEntry, PretrainResult, log_table
+from elmo_cli.workflows.pretraining.model import PretrainModel
 
 
 def model_card(

@@ -20,7 +20,7 @@ from elmo_cli.text.formats import kind_of_name
 from elmo_cli.text.sniffing import sniff_format
 from elmo_cli.text.tables import stream_table
 from elmo_cli.text.tokens import tokenizer
-from elmo_cli.workflows.pretrain_config import PretrainConfig
+from elmo_cli.workflows.pretraining.config import PretrainConfig
 
 logger = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.errors import DataError, RunError
 from elmo_cli.training.early_stopping import StoppingState
 from elmo_cli.training.stream import Progress, read_facts, save_checkpoint
-from elmo_cli.workflows.pretrain_config import PretrainConfig
-from elmo_cli.workflows.pretrain_corpus import PretrainCorpus
-from elmo_cli.workflows.pretrain_log import LogEntry
-from elmo_cli.workflows.pretrain_text import TextFile
+from elmo_cli.workflows.pretraining.config import PretrainConfig
+from elmo_cli.workflows.pretraining.corpus import PretrainCorpus
+from elmo_cli.workflows.pretraining.log import LogEntry
+from elmo_cli.workflows.pretraining.text import TextFile
 
 FORMAT = 2  # version 1 was two files
 

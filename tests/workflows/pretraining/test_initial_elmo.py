@@ -16,10 +16,10 @@ from elmo_cli.elmo.source import resolve
 from elmo_cli.errors import ConfigError, RunError, SourceError
 from elmo_cli.training.stream import read_facts
 from elmo_cli.workflows.pretrain import PretrainConfig, pretrain
-from elmo_cli.workflows.pretrain_corpus import PretrainCorpus
-from elmo_cli.workflows.pretrain_init import InitialElmo
-from elmo_cli.workflows.pretrain_model import PretrainModel
-from elmo_cli.workflows.pretrain_phase import Phase
+from elmo_cli.workflows.pretraining.corpus import PretrainCorpus
+from elmo_cli.workflows.pretraining.initial_elmo import InitialElmo
+from elmo_cli.workflows.pretraining.model import PretrainModel
+from elmo_cli.workflows.pretraining.phase import Phase
 
 OPTIONS = BiLMOptions(
     CharacterCNNOptions(4, ((1, 8), (2, 8), (3, 16)), num_highway=1), LSTMOptions(32, 16, num_layers=1)

@@ -13,8 +13,8 @@ from elmo_cli.bilm.corpus import count_words, pieces, read_sentences
 from elmo_cli.bilm.held_out import HeldOut, hold_out
 from elmo_cli.bilm.vocabulary import Vocabulary, read_vocabulary
 from elmo_cli.errors import DataError, RunError
-from elmo_cli.workflows.pretrain_config import PretrainConfig
-from elmo_cli.workflows.pretrain_text import TextFile, open_texts, read_once
+from elmo_cli.workflows.pretraining.config import PretrainConfig
+from elmo_cli.workflows.pretraining.text import TextFile, open_texts, read_once
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ import pytest
 from elmo_cli.bilm.options import BiLMOptions, CharacterCNNOptions, LSTMOptions
 from elmo_cli.training.early_stopping import EarlyStopping
 from elmo_cli.training.stream import Progress
-from elmo_cli.workflows.pretrain_config import PretrainConfig
-from elmo_cli.workflows.pretrain_corpus import PretrainCorpus
-from elmo_cli.workflows.pretrain_model import PretrainModel
-from elmo_cli.workflows.pretrain_phase import Phase, plans_of
+from elmo_cli.workflows.pretraining.config import PretrainConfig
+from elmo_cli.workflows.pretraining.corpus import PretrainCorpus
+from elmo_cli.workflows.pretraining.model import PretrainModel
+from elmo_cli.workflows.pretraining.phase import Phase, plans_of
 
 OPTIONS = BiLMOptions(CharacterCNNOptions(4, ((1, 4),), num_highway=0), LSTMOptions(4, 4, num_layers=1))
 

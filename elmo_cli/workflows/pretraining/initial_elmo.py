@@ -22,8 +22,8 @@ from elmo_cli.bilm.weights import read_weights
 from elmo_cli.elmo.hub.native import native_source
 from elmo_cli.elmo.source import ElmoSource, resolve
 from elmo_cli.errors import ConfigError
-from elmo_cli.workflows.pretrain_config import PretrainConfig
-from elmo_cli.workflows.pretrain_model import PretrainModel
+from elmo_cli.workflows.pretraining.config import PretrainConfig
+from elmo_cli.workflows.pretraining.model import PretrainModel
 
 logger = logging.getLogger(__name__)
 
