@@ -38,7 +38,8 @@ def sent_checksum(headers: Message) -> Checksum | None:
     Returns:
         The checksum; None where none was sent, or none that can be read.
     """
-    every = ",".join(str(headers.get(name, "")) for name in ("Repr-Digest", "Digest", "x-goog-hash"))
+    names = ("Repr-Digest", "Digest", "x-goog-hash")
+    every = ",".join(str(value) for name in names for value in headers.get_all(name, ()))
     for name, algorithm in (("sha-256", "sha256"), ("md5", "md5")):
         if match := re.search(rf"(?:^|[\s,]){name}=:?([A-Za-z0-9+/]+=*)", every, re.IGNORECASE):
             try:

@@ -27,6 +27,13 @@ def test_the_best_checksum_is_found(header, value, algorithm):
     assert sent_checksum(headers) == Checksum(algorithm, hashlib.new(algorithm, b"x").digest())
 
 
+def test_a_checksum_may_stand_in_the_second_of_two_headers():
+    headers = Message()
+    headers["x-goog-hash"] = "crc32c=n03x6A=="  # Google Cloud Storage sends them one by one
+    headers["x-goog-hash"] = f"md5={MD5}"
+    assert sent_checksum(headers) == Checksum("md5", hashlib.md5(b"x").digest())
+
+
 @pytest.mark.parametrize("value", ["", "md5=", "md5=!!!", "md5=AAAA", "crc32c=n03x6A==", "xmd5=" + MD5])
 def test_what_is_no_checksum_is_left_alone(value):
     headers = Message()
