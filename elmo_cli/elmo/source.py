@@ -192,7 +192,8 @@ def _address(handle: str, address: Address, terms: Terms) -> ElmoSource:
 def _pair(handle: str, parts: Iterable[str], terms: Terms) -> ElmoSource:
     """Source of options and weights, each a path or a URL."""
     parts = [part.strip() for part in parts]
-    if len(parts) != 2 or not parts[0].endswith(".json") or not parts[1].endswith(WEIGHTS_SUFFIXES):
+    names = [urlsplit(_checked_url(part)).path if "://" in part else part for part in parts]
+    if len(parts) != 2 or not names[0].endswith(".json") or not names[1].endswith(WEIGHTS_SUFFIXES):
         raise SourceError(
             f"ELMo {handle}: with a comma, OPTIONS.json,WEIGHTS.hdf5 was expected, in this order.{FORMS}"
         )

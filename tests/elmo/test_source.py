@@ -200,12 +200,20 @@ def test_urls_of_both_files(server):
     assert resolve(f"{server.url}/o.json,{server.url}/w.hdf5", offline=True) == found
 
 
+@pytest.mark.parametrize("query", ["", "?download=true"])
 @pytest.mark.parametrize("name", ["elmo_options.json", "elmo_weights.hdf5"])
-def test_the_url_of_either_file(server, name):
+def test_the_url_of_either_file(server, name, query):
     server.pages = {"/m/elmo_options.json": OPTIONS, "/m/elmo_weights.hdf5": WEIGHTS}
-    found = resolve(f"{server.url}/m/{name}")
-    assert found.handle == f"{server.url}/m/{name}"
+    found = resolve(f"{server.url}/m/{name}{query}")
+    assert found.handle == f"{server.url}/m/{name}{query}"
     assert found.weights_path.read_bytes() == WEIGHTS
+    assert {path.partition("?")[2] for path, _ in server.requests} == {query.removeprefix("?")}
+
+
+def test_urls_of_both_files_may_have_a_query(server):
+    server.pages = {"/o.json": OPTIONS, "/w.hdf5": WEIGHTS}
+    found = resolve(f"{server.url}/o.json?download=true,{server.url}/w.hdf5?download=true")
+    assert found.weights_path.name == "w.hdf5"
 
 
 def test_the_url_of_a_module(server, hub, tmp_path):
