@@ -240,7 +240,10 @@ def _expanded(part: str, handle: str) -> Path:
 
 def _checked_url(url: str) -> str:
     """The URL, when it is one that can be fetched."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise SourceError(f"{url} is not a valid address: {error}.{FORMS}") from error
     if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
         raise SourceError(f"ELMo {url}: only http:// and https:// addresses can be fetched.{FORMS}")
     return url

@@ -175,6 +175,14 @@ def test_other_handles_are_refused_with_the_forms(handle):
         resolve(handle)
 
 
+@pytest.mark.parametrize("handle", ["http://[::1/x.zip", "http://a..b/x.zip", "https://[/o.json,w.hdf5"])
+def test_what_cannot_be_an_address_is_refused(handle, tmp_path, monkeypatch):
+    (tmp_path / "w.hdf5").write_bytes(WEIGHTS)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError, match=r"http.* is not a valid address"):
+        resolve(handle)
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path):
     with pytest.raises(SourceError, match=r"ends in \.rar is not known"):
         resolve(str(put(tmp_path / "a", model__rar=b"Rar!") / "model.rar"))

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from elmo_cli.elmo.fetching.connection import CERTIFICATE_VARIABLES
 from elmo_cli.elmo.fetching.transfer import CutError, Patience, Transfer, UnavailableError, discard, part_size
-from elmo_cli.errors import SourceError
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +55,8 @@ def download(
                 raise _refused(url, error) from error
             reason: Exception = error
             asked_pause_s = _retry_after_s(error.headers.get("Retry-After", ""))
-        except http.client.InvalidURL as error:
-            raise SourceError(f"{url} is not a valid address: {error}.") from error
+        except (http.client.InvalidURL, ValueError) as error:  # urllib raises the latter, too
+            raise UnavailableError(f"{url} is not a valid address, or leads to none: {error}.") from error
         except (
             CutError,
             TimeoutError,

@@ -3,11 +3,13 @@
 import http.client
 import os
 import re
+import string
 import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from elmo_cli import __version__, files
 from elmo_cli.byte_counts import format_bytes
@@ -89,7 +91,11 @@ class Transfer:
             headers["Range"] = f"bytes={num_present}-"
             if note.validator:
                 headers["If-Range"] = note.validator
-        request = urllib.request.Request(self.url, headers=headers)
+        # In paths letters beyond ASCII stand as the bytes of UTF-8 (RFC 3987, 3.1); what is encoded stays.
+        parts = urlsplit(self.url)
+        path, query = (quote(part, safe=string.punctuation + " ") for part in (parts.path, parts.query))
+        url = urlunsplit(parts._replace(path=path, query=query))
+        request = urllib.request.Request(url, headers=headers)
         with open_url(request, self.patience.timeout_s) as response:
             if response.status != 206:
                 if num_present and "html" in response.headers.get("Content-Type", ""):

@@ -161,6 +161,18 @@ def test_redirects_are_followed_with_what_is_present_already(server, part):
     assert server.requests[-1] == ("/real", "bytes=1000-")
 
 
+def test_an_address_may_hold_letters_of_any_language(server, part):
+    server.pages["/m%C3%B6del/%D1%8F.zip"] = BODY
+    assert fetch(f"{server.url}/m\u00f6del/\u044f.zip?a=\u00e9", part) == BODY
+    assert server.requests == [("/m%C3%B6del/%D1%8F.zip?a=%C3%A9", None)]
+
+
+def test_a_redirect_to_what_is_no_address_is_refused(server, part):
+    server.answers["/x"] = redirect("http://[::1/y")
+    with pytest.raises(SourceError, match="/x is not a valid address, or leads to none"):
+        fetch(f"{server.url}/x", part)
+
+
 def test_redirects_in_a_circle_end(server, part):
     server.answers["/a"] = redirect("/b")
     server.answers["/b"] = redirect("/a")
