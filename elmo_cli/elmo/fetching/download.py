@@ -36,7 +36,7 @@ def download(
     Raises:
         SourceError: When the server refuses, cannot be reached, or fails more often than patience lasts, or
             the checksum that it sent does not fit.
-        RunError: When there is no room.
+        RunError: When there is no room, or the disk is full; what came is kept.
     """
     transfer = Transfer(url, part, patience, max_bytes, num_copies)
     num_failures, most_bytes = 0, part_size(part)

@@ -83,6 +83,7 @@ class Transfer:
         Raises:
             CutError: When fewer bytes came than were announced, or too slowly.
             SourceError: When what comes is not wanted.
+            RunError: When the disk is full.
             OSError, http.client.HTTPException: As urllib raises them.
         """
         num_present, note = part_size(self.part), _Note.read(self.part)
@@ -144,7 +145,8 @@ class Transfer:
         with self.part.open("ab" if num_present else "wb", buffering=0) as file:
             # read1 returns what is there; read would wait for a whole block, for ever if bytes trickle in.
             while block := response.read1(_MB):
-                file.write(block)
+                with files.writing(self.part):
+                    file.write(block)
                 num_bytes += len(block)
                 if num_bytes > self.max_bytes:
                     discard(self.part)

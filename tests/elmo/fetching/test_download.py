@@ -113,6 +113,20 @@ def test_a_slow_server_that_gets_on_is_waited_for(server, part):
     assert len(server.requests) == 1
 
 
+def test_a_disk_that_fills_up_is_named_and_what_came_is_kept(server, part):
+    resource = pytest.importorskip("resource")
+    server.pages["/x"] = BODY
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(RunError, match=r"file\.part cannot be written: File too large"):
+            fetch(f"{server.url}/x", part)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert fetch(f"{server.url}/x", part) == BODY
+    assert server.requests[1] == ("/x", "bytes=100000-")
+
+
 def test_pauses_grow_up_to_a_limit(server, part, pauses):
     server.statuses = [503] * 6
     with pytest.raises(SourceError, match="6 times in a row: HTTP Error 503"):
