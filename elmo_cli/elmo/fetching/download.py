@@ -39,7 +39,8 @@ def download(
         RunError: When there is no room, or the disk is full; what came is kept.
     """
     transfer = Transfer(url, part, patience, max_bytes, num_copies)
-    num_failures, most_bytes = 0, part_size(part)
+    num_before = most_bytes = part_size(part)
+    num_failures = 0
     while True:
         asked_pause_s: float | None = None
         try:
@@ -57,17 +58,13 @@ def download(
             asked_pause_s = _retry_after_s(error.headers.get("Retry-After", ""))
         except (http.client.InvalidURL, ValueError) as error:  # urllib raises the latter, too
             raise UnavailableError(f"{url} is not a valid address, or leads to none: {error}.") from error
-        except (
-            CutError,
-            TimeoutError,
-            ConnectionError,
-            http.client.HTTPException,
-            ssl.SSLEOFError,
-        ) as error:
-            reason = error
         except urllib.error.URLError as error:
-            if not isinstance(error.reason, TimeoutError | ConnectionResetError):
+            # A server that has given something is there; the network to it may be down for a moment.
+            begun = part_size(part) > num_before
+            if not begun and not isinstance(error.reason, TimeoutError | ConnectionResetError):
                 raise _unreachable(url, error) from error
+            reason = error
+        except (CutError, OSError, http.client.HTTPException) as error:
             reason = error
         got_on = part_size(part) - most_bytes >= patience.min_bytes
         num_failures = 0 if got_on else num_failures + 1

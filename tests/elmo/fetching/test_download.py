@@ -3,6 +3,7 @@
 import base64
 import email.utils
 import hashlib
+import http.client
 import http.server
 import logging
 import os
@@ -125,6 +126,29 @@ def test_a_disk_that_fills_up_is_named_and_what_came_is_kept(server, part):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert fetch(f"{server.url}/x", part) == BODY
     assert server.requests[1] == ("/x", "bytes=100000-")
+
+
+def test_a_network_that_goes_away_on_the_way_is_waited_for(server, part, monkeypatch):
+    server.pages["/x"], server.cut_after = BODY, [1000]
+    monkeypatch.setattr(download.time, "sleep", lambda _: server.stop())
+    with pytest.raises(SourceError, match=r"2 times in a row: .*refused.*goes on after 1,000 bytes"):
+        fetch(f"{server.url}/x", part)
+
+
+@pytest.mark.parametrize("error", [ssl.SSLError(1, "bad record mac"), OSError(113, "No route to host")])
+def test_a_connection_that_breaks_in_any_way_is_taken_up_again(server, part, pauses, monkeypatch, error):
+    server.pages["/x"] = BODY
+    broken = [error]
+    read1 = http.client.HTTPResponse.read1
+
+    def read(response: http.client.HTTPResponse, n: int = -1) -> bytes:
+        if part.exists() and part.stat().st_size and broken:
+            raise broken.pop()
+        return read1(response, 1000 if broken else n)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read1", read)
+    assert fetch(f"{server.url}/x", part) == BODY
+    assert server.requests[1:] == [("/x", "bytes=1000-")]
 
 
 def test_pauses_grow_up_to_a_limit(server, part, pauses):
