@@ -86,7 +86,8 @@ def try_out(weights: ModuleWeights, module: Embedder) -> tuple[BiLM | None, list
         for sentence_marks in (True, False):
             bilm = BiLM(replace(weights.options, sentence_marks=sentence_marks), "zeros", trainable=False)
             weights.assign_to(bilm, first_row)
-            found = np.swapaxes(_layers(bilm, PROBE)[:, :, : mask.shape[1]], 1, 2)[mask]
+            found = np.swapaxes(_layers(bilm, PROBE)[:, :, : mask.shape[1]], 1, 2)  # (B, T, L, D)
+            found = found[mask[:, : found.shape[1]]]  # a module may pad further than to the longest sentence
             attempts.append(Attempt(sentence_marks, first_row, _errors(found, expected)))
             if attempts[-1].agrees:
                 return bilm, attempts
