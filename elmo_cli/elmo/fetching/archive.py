@@ -1,6 +1,7 @@
 """Unpacking a downloaded model safely: tar, plain or gzipped, and zip."""
 
 import gzip
+import lzma
 import os
 import stat
 import tarfile
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from elmo_cli import files
 from elmo_cli.byte_counts import format_bytes
 from elmo_cli.errors import SourceError
 
@@ -71,6 +73,7 @@ def unpack(archive: Path, directory: Path, name: str, bounds: Bounds | None = No
     Raises:
         SourceError: When it is no archive, is damaged, cut or encrypted, unpacks to too much, names a file
             twice, or holds absolute paths, ``..``, links or devices.
+        RunError: When the disk is full.
     """
     bounds = bounds or Bounds()
     most_bytes = bounds.most_bytes(archive.stat().st_size)
@@ -93,6 +96,7 @@ def unpack(archive: Path, directory: Path, name: str, bounds: Bounds | None = No
             zipfile.BadZipFile,
             EOFError,
             zlib.error,
+            lzma.LZMAError,
             gzip.BadGzipFile,
             UnicodeDecodeError,
         ) as error:
@@ -113,7 +117,7 @@ def unpacked_bytes(archive: Path) -> int:
     try:
         with zipfile.ZipFile(archive) as file:
             return sum(entry.file_size for entry in file.infolist())
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError):  # `unpack` says why
         return archive.stat().st_size
 
 
@@ -210,7 +214,8 @@ def _write_member(member: _Member, directory: Path, name: str, most_bytes: int, 
         target.parent.mkdir(parents=True, exist_ok=True)
         with member.content as content, target.open("xb") as file:
             while block := content.read(min(_BLOCK_BYTES, most_bytes - file.tell() + 1)):
-                file.write(block)
+                with files.writing(target):
+                    file.write(block)
                 if file.tell() > most_bytes:
                     break
             file.flush()

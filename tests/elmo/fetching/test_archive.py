@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import secrets
 import stat
 import tarfile
 import zipfile
@@ -13,7 +14,7 @@ from fetch_data import archive as tar
 
 from elmo_cli.elmo.fetching import archive
 from elmo_cli.elmo.fetching.archive import Bounds, unpack, unpacked_bytes
-from elmo_cli.errors import SourceError
+from elmo_cli.errors import RunError, SourceError
 
 FILES = {"model.hdf5": os.urandom(30_000), "options.json": b"{}", "sub/vocab.txt": b"a\nb\n"}
 
@@ -105,6 +106,36 @@ def test_an_encrypted_zip_is_refused(tmp_path):
     content[content.index(b"PK\x01\x02") + 8] |= 1  # in the directory
     with pytest.raises(SourceError, match=r"'model.hdf5' in it is encrypted"):
         unpacked(bytes(content), tmp_path)
+
+
+def test_a_damaged_zip_of_lzma_is_said(tmp_path):
+    content = bytearray(zipped({"model.hdf5": bytes(range(256)) * 20}, compression=zipfile.ZIP_LZMA))
+    content[60:90] = b"\xff" * 30
+    with pytest.raises(SourceError, match="ARCHIVE is a damaged or incomplete archive"):
+        unpacked(bytes(content), tmp_path)
+
+
+def test_a_zip_that_cannot_be_read_counts_as_large_as_it_is(tmp_path):
+    content = zipped({"\u00e9": b"x" * 50})
+    newer = bytearray(content)
+    newer[newer.index(b"PK\x01\x02") + 6] = 99  # the version of the format that is needed
+    for each in (bytes(newer), content.replace("\u00e9".encode(), b"\xff\xfe"), content[:-30]):
+        (tmp_path / "a.zip").write_bytes(each)
+        assert unpacked_bytes(tmp_path / "a.zip") == len(each)
+        with pytest.raises(SourceError, match=r"ARCHIVE (is a damaged|cannot be unpacked)"):
+            unpack(tmp_path / "a.zip", tmp_path / secrets.token_hex(), "ARCHIVE")
+
+
+def test_a_disk_that_fills_up_is_named(tmp_path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    (tmp_path / "a.zip").write_bytes(zipped({"model.hdf5": bytes(100_000)}))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(RunError, match=r"in/model\.hdf5 cannot be written: File too large"):
+            unpack(tmp_path / "a.zip", tmp_path / "in", "ARCHIVE")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_way_of_compression_that_nobody_knows_is_said(tmp_path):
