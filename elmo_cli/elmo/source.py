@@ -167,10 +167,7 @@ def _known(handle: str, model: KnownElmo, terms: Terms) -> ElmoSource:
         except fetch.NotCachedError:
             continue
     if terms.offline:
-        raise fetch.NotCachedError(
-            f"{handle} is not in the cache ({files.cache_directory()}) and the network is not to be used "
-            f"(--offline or {fetch.OFFLINE_VARIABLE}). Where it may be used: elmo-fetch {model.name}"
-        )
+        raise fetch.NotCachedError(handle, model.name)
     refusals = []
     for address in model.addresses:
         try:

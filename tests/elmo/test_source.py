@@ -2,6 +2,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import tarfile
@@ -206,6 +207,12 @@ def test_urls_of_both_files(server):
     assert found.options_path.read_bytes() == OPTIONS
     server.stop()
     assert resolve(f"{server.url}/o.json,{server.url}/w.hdf5", offline=True) == found
+
+
+def test_offline_a_pair_of_urls_says_how_to_fetch_both(server):
+    pair = f"{server.url}/o.json,{server.url}/w.hdf5"
+    with pytest.raises(SourceError, match=rf"o\.json is not in the cache.*elmo-fetch {re.escape(pair)}\."):
+        resolve(pair, offline=True)
 
 
 @pytest.mark.parametrize("query", ["", "?download=true"])

@@ -37,7 +37,19 @@ _MAX_JSON_BYTES = 10**6
 
 
 class NotCachedError(SourceError):
-    """Something is not in the cache, and the network is not to be used."""
+    """Something is not in the cache, and the network is not to be used.
+
+    Args:
+        what: A URL, or the name of a public ELMo.
+        handle: What elmo-fetch would have to be told.
+    """
+
+    def __init__(self, what: str, handle: str) -> None:
+        super().__init__(
+            f"{what} is not in the cache ({files.cache_directory()}) and the network is not to be used "
+            f"(--offline or {OFFLINE_VARIABLE}). Where it may be used: elmo-fetch {shlex.quote(handle)}. "
+            f"{WAY_OUT}"
+        )
 
 
 def offline_wanted() -> bool:
@@ -98,7 +110,8 @@ def fetch_module(url: str, terms: Terms | None = None) -> Path:
     place = _place("modules", url)
     if _is_whole(place):
         return place
-    _refuse_offline(url, terms)
+    if terms.offline:
+        raise NotCachedError(url, url)
     with files.lock(_beside(place, "lock"), work=f"downloads {url}"):
         if not _is_whole(place):  # another process may have brought it while this one waited
             _clear_away(place)
@@ -133,7 +146,8 @@ def fetch_file(
     place = folder / urlsplit(url).path.rsplit("/", 1)[-1]
     if place.is_file():
         return place
-    _refuse_offline(url, terms)
+    if terms.offline:
+        raise NotCachedError(url, pair or url)
     with files.lock(_beside(folder, "lock"), work=f"downloads {url}"):
         if not place.is_file():
             part = _beside(folder, f"{place.name}.part")
@@ -224,15 +238,6 @@ def _clear_away(place: Path) -> None:
     if place.is_dir():
         logger.warning("Files are missing in %s: it is fetched again", place)
         shutil.rmtree(place)
-
-
-def _refuse_offline(url: str, terms: Terms) -> None:
-    if terms.offline:
-        raise NotCachedError(
-            f"{url} is not in the cache ({files.cache_directory()}) and the network is not to be "
-            f"used (--offline or {OFFLINE_VARIABLE}). Where it may be used: elmo-fetch {shlex.quote(url)}. "
-            f"{WAY_OUT}"
-        )
 
 
 def _check_sha256(path: Path, name: str, terms: Terms) -> None:
