@@ -41,7 +41,8 @@ def _sha256(_: click.Context, __: click.Parameter, text: str | None) -> str | No
         "--sha256",
         metavar="HEX",
         callback=_sha256,
-        help_text="What the archive, or the file of the weights, must have; anything else is refused.",
+        help_text="SHA-256 that the archive must have, or the weights where they are a file beside the "
+        "options; anything else is refused.",
     ),
     options.option("--list", "show_list", is_flag=True, help_text="Show the public ELMos that have a name."),
 )

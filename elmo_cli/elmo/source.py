@@ -89,8 +89,9 @@ def resolve(handle: str, *, offline: bool = False, sha256: str | None = None) ->
             corresponding name beside it.
         offline: Never use the network; what was downloaded before is found in the cache. The environment
             variable `fetch.OFFLINE_VARIABLE` says so for all.
-        sha256: What the model must have: 64 hexadecimal digits, the SHA-256 of its archive or of its weights
-            file, or its fingerprint.
+        sha256: What the model must have: 64 hexadecimal digits, the SHA-256 of its archive, or of the weights
+            where options and weights are two files. What is on this machine already may instead be known
+            by the SHA-256 of its weights, or by its fingerprint.
 
     Returns:
         The source; its files exist.

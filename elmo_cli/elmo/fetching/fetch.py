@@ -165,15 +165,13 @@ def fetch_file(
     return place
 
 
-def unpack_local(path: Path, terms: Terms | None = None) -> Path:
+def unpack_local(path: Path) -> Path:
     """Unpacks a local archive into the cache once; its content, not its path, decides the place.
 
     Raises:
         SourceError: When it is no archive, is damaged or dangerous, or holds no model.
     """
     place = files.cache_directory() / "modules" / files.sha256(path)
-    if terms is not None:
-        _check_sha256(path, str(path), terms)
     if _is_whole(place):
         return place
     with files.lock(_beside(place, "lock"), work=f"unpacks {path}"):
