@@ -63,7 +63,7 @@ def native_source(source: ElmoSource, load: Callable[[], Embedder] | None = None
         verdict = _recall(place)
         if verdict is None:
             with files.lock(place.with_name(f"{place.name}.lock")):
-                verdict = _recall(place) or _convert(source, load or (lambda: _module(source)), place)
+                verdict = _recall(place) or _convert(source, load or (lambda: load_module(source)), place)
     except (RunError, OSError) as error:  # the cache directory cannot be used
         verdict = Verdict(f"its weights cannot be kept ({error})")
     for attempt in verdict.attempts:
@@ -84,7 +84,8 @@ def native_source(source: ElmoSource, load: Callable[[], Embedder] | None = None
     )
 
 
-def _module(source: ElmoSource) -> Embedder:
+def load_module(source: ElmoSource) -> Embedder:
+    """Loads a module that runs through its own graph; raises SourceError as `HubEmbedder` does."""
     from elmo_cli.elmo.hub.embedder import HubEmbedder
 
     return HubEmbedder.from_source(source)
