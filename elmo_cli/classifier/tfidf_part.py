@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.classifier.blend import fit_shares, log_softmax
+from elmo_cli.counts import counted
 from elmo_cli.text.tfidf import Texts, Tfidf
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,8 @@ class TfidfPart:
         vectors = tfidf.transform(texts)
         strength = _best_strength(vectors, targets, balanced)
         kernel, bias = _regression(vectors, targets, strength, balanced)
-        logger.info("TF-IDF: %d n-grams of %d rows, C = %g", len(tfidf.vocabulary), len(texts), strength)
+        found = counted(len(tfidf.vocabulary), "n-gram")
+        logger.info("TF-IDF: %s of %s, C = %g", found, counted(len(texts), "row"), strength)
         return cls(tfidf, kernel, bias, strength)
 
     def weighed(

@@ -13,6 +13,7 @@ import click
 from elmo_cli.cli import console, options
 from elmo_cli.cli.startup import start_tensorflow
 from elmo_cli.config import DataConfig, load_config
+from elmo_cli.counts import counted
 from elmo_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -187,8 +188,8 @@ def main(
         )
         report = embed_tables(embedding, itertools.chain([first], tables), output, kind, prefix=prefix)
     if report.num_rows_cut:
-        logger.info("At most %d tokens of a text: %s", embedding.max_tokens, report)
-    logger.info("The vectors of %d rows were written to %s", report.num_rows, output)
+        logger.info("At most %s of a text: %s", counted(embedding.max_tokens, "token"), report)
+    logger.info("The vectors of %s were written to %s", counted(report.num_rows, "row"), output)
 
 
 def _reading(flags: dict[str, Any], run: Path | None, path: Path | None) -> tuple[DataConfig, str | None]:

@@ -14,6 +14,7 @@ import click
 
 from elmo_cli.cli import console, options
 from elmo_cli.cli.startup import start_tensorflow
+from elmo_cli.counts import counted
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.text.formats import kind_of_name, part_of
 
@@ -149,7 +150,7 @@ def main(
         )
         num_rows = predict_tables(predictor, tables, output, output_format)
     if output is not None:
-        logger.info("%d rows written to %s", num_rows, output)
+        logger.info("%s written to %s", counted(num_rows, "row"), output)
 
 
 def _source(inputs: tuple[str, ...]) -> "Path | BinaryIO | tuple[str, ...]":

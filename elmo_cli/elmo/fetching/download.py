@@ -9,6 +9,7 @@ import time
 import urllib.error
 from pathlib import Path
 
+from elmo_cli.counts import counted
 from elmo_cli.elmo.fetching.connection import CERTIFICATE_VARIABLES
 from elmo_cli.elmo.fetching.transfer import CutError, Patience, Transfer, UnavailableError, discard, part_size
 
@@ -71,9 +72,9 @@ def download(
         most_bytes = max(most_bytes, part_size(part)) if got_on else most_bytes
         if num_failures > patience.num_retries:
             raise UnavailableError(
-                f"{url} could not be downloaded, {num_failures} times in a row: "
+                f"{url} could not be downloaded, {counted(num_failures, 'time')} in a row: "
                 f"{str(reason) or 'timed out'}. The same command later goes on after "
-                f"{part_size(part):,} bytes."
+                f"{counted(part_size(part), 'byte', form=',')}."
             ) from reason
         pause_s = min(patience.pause_s * 2 ** max(0, num_failures - 1), patience.max_pause_s)
         if asked_pause_s is not None:

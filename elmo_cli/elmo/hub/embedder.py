@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from elmo_cli.counts import counted
 from elmo_cli.elmo.embedder import Embedder
 from elmo_cli.elmo.hub.reference_variables import has_reference_variables, lift_variables
 from elmo_cli.elmo.hub.signatures import choose_reading, split
@@ -74,8 +75,12 @@ class HubEmbedder(Embedder):
         self.num_variables, self.num_parameters = _count_variables(source)
         self.num_layers, self.dim = self._verify()
         logger.debug(
-            "%s: %d variables with %s parameters are initialised and frozen; %d layers of width %d",
-            *(source.handle, self.num_variables, f"{self.num_parameters:,}", self.num_layers, self.dim),
+            "%s: initialised and frozen are %s with %s; %s of width %d",
+            source.handle,
+            counted(self.num_variables, "variable"),
+            counted(self.num_parameters, "parameter", form=","),
+            counted(self.num_layers, "layer"),
+            self.dim,
         )
 
     def call(self, sentences: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

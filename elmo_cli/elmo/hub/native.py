@@ -9,6 +9,7 @@ from pathlib import Path
 
 from elmo_cli import files
 from elmo_cli.bilm.weights import write_weights
+from elmo_cli.counts import counted
 from elmo_cli.elmo.embedder import Embedder
 from elmo_cli.elmo.hub.probe import MAX_ERROR, Attempt, try_out
 from elmo_cli.elmo.hub.variables import NotABiLMError, read_variables
@@ -125,8 +126,8 @@ def _convert(source: ElmoSource, load: Callable[[], Embedder], place: Path) -> V
         module, options = load(), weights.options
         if (module.num_layers, module.dim) != (options.num_layers, options.dim):
             raise NotABiLMError(
-                f"it gives {module.num_layers} layers of width {module.dim}, and its variables are those of "
-                f"{options.num_layers} of width {options.dim}"
+                f"it gives {counted(module.num_layers, 'layer')} of width {module.dim}, and its variables "
+                f"are those of {options.num_layers} of width {options.dim}"
             )
         bilm, attempts = try_out(weights, module)
         if bilm is None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from elmo_cli import __version__
 from elmo_cli.config import DataConfig
+from elmo_cli.counts import counted
 from elmo_cli.elmo.source import ElmoSource
 from elmo_cli.workflows.pretraining.config import PretrainConfig
 from elmo_cli.workflows.pretraining.log import LogEntry, PretrainResult, log_table
@@ -58,7 +59,7 @@ def model_card(
         "The weights were made from these files. The licences of the texts in them apply:",
         "see to them before you pass the weights on.",
         "",
-        *(f"- {text.name}: {num_tokens:,} tokens" for text, num_tokens in texts),
+        *(f"- {text.name}: {counted(num_tokens, 'token', form=',')}" for text, num_tokens in texts),
         *([f"- {began_with.handle}: the weights to begin with"] if began_with else []),
         "",
         *licence,
@@ -79,15 +80,15 @@ def _facts(
         (
             "network",
             f"{lstm.num_layers} x LSTM {lstm.dim}, projection {lstm.projection_dim}, two directions; "
-            f"character CNN of {cnn.num_filters} filters, {cnn.num_highway} highway",
+            f"character CNN of {counted(cnn.num_filters, 'filter')}, {cnn.num_highway} highway",
         ),
         ("parameters", f"{model.bilm.count_params() / 1e6:.2f} M, half precision on disk"),
         ("weights.hdf5", f"{num_bytes:,} bytes ({num_bytes / 1e6:.1f} MB)"),
         ("layers x width", f"{options.num_layers} x {options.dim}"),
         (
             "trained on",
-            f"{progress.tokens / 1e6:.1f} M tokens in {progress.seconds / 60:.0f} minutes, "
-            f"{progress.steps} steps",
+            f"{progress.tokens / 1e6:.1f} M tokens in {counted(round(progress.seconds / 60), 'minute')}, "
+            f"{counted(progress.steps, 'step')}",
         ),
         ("precision, seed", f"{policy}, {config.seed}"),
         (

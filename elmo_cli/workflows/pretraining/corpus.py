@@ -12,6 +12,7 @@ from elmo_cli import files
 from elmo_cli.bilm.corpus import count_words, pieces, read_sentences
 from elmo_cli.bilm.held_out import HeldOut, hold_out
 from elmo_cli.bilm.vocabulary import Vocabulary, read_vocabulary
+from elmo_cli.counts import counted
 from elmo_cli.errors import DataError, RunError
 from elmo_cli.workflows.pretraining.config import PretrainConfig
 from elmo_cli.workflows.pretraining.text import TextFile, open_texts, read_once
@@ -76,7 +77,7 @@ class PretrainCorpus:
         listed = None if config.vocabulary is None else read_vocabulary(config.vocabulary, cased=config.cased)
         given, measured_on = _given_held_out(config, directory, resume=False)
         texts = tuple(open_texts(config.corpus, config, directory, "text", resume=False))
-        logger.info("Counting the words of %d files.", len(texts))
+        logger.info("Counting the words of %s.", counted(len(texts), "file"))
         paths = [text.path for text in texts]
         counts, file_tokens = count_words(paths)
         if not counts:
@@ -87,8 +88,8 @@ class PretrainCorpus:
                 counts.subtract(tokens)
             counts = +counts  # without the words that are left nowhere
             logger.info(
-                "Held out to measure perplexity on: %d sentences, one in about %d.",
-                len(sentences),
+                "Held out to measure perplexity on: %s, one in about %d.",
+                counted(len(sentences), "sentence"),
                 held_out.one_in,
             )
         if listed is not None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from elmo_cli.bilm.corpus import decode_lines, read_lines
 from elmo_cli.config import DataConfig
+from elmo_cli.counts import counted
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.files import atomic_write
 from elmo_cli.text.cells import texts_of
@@ -147,7 +148,7 @@ def _tokenise(path: Path, reading: DataConfig | None, tokenizer_name: str | None
             joined = [text for text in chosen.join_all(texts) if text]
             file.writelines(f"{text}\n" for text in joined)
             count += len(joined)
-    logger.info("%s: %d texts, split into tokens by the %s tokenizer", path, count, chosen.name)
+    logger.info("%s: %s, split into tokens by the %s tokenizer", path, counted(count, "text"), chosen.name)
 
 
 def _plain_texts(path: Path) -> Iterator[Sequence[str]]:
