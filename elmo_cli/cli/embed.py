@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,6 @@ from elmo_cli.cli import console, options
 from elmo_cli.cli.startup import start_tensorflow
 from elmo_cli.config import DataConfig, load_config
 from elmo_cli.counts import counted
-from elmo_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,12 +73,7 @@ logger = logging.getLogger(__name__)
 @options.section(
     "Input",
     *options.READING,
-    options.setting(
-        "--input-format",
-        "data.format",
-        "Format of the input: csv, tsv, jsonl, parquet or lines; else told from it.",
-        metavar="KIND",
-    ),
+    options.INPUT_FORMAT,
     options.option(
         "--tokenizer",
         type=click.Choice(["treebank", "whitespace"]),
@@ -93,13 +86,7 @@ logger = logging.getLogger(__name__)
         type=click.IntRange(1),
         help_text="Most tokens to keep of a text.  [default: that of --run, else all]",
     ),
-    options.option(
-        "--chunk-rows",
-        metavar="N",
-        type=click.IntRange(1),
-        default=4096,
-        help_text="Most rows held in memory at once.",
-    ),
+    options.CHUNK_ROWS,
 )
 @options.section(
     "ELMo and computing",
@@ -158,10 +145,7 @@ def main(
     VectorChoice(layers, pool, dtype)
     kind = kind_of_file(output, kind)
     path = None if file == "-" else Path(file)
-    if path is not None and all(map(os.path.exists, (path, output))) and output.samefile(path):
-        raise ConfigError(
-            f"-o {output} would replace the input itself. Choose another name, so nothing is lost."
-        )
+    options.check_output(output, path)
     # Mistakes in the table are said before TensorFlow is loaded.
     from elmo_cli.text.columns import find_text_column
 
