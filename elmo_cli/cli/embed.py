@@ -11,7 +11,8 @@ import click
 
 from elmo_cli.cli import console, options
 from elmo_cli.cli.startup import start_tensorflow
-from elmo_cli.config import DataConfig, load_config
+from elmo_cli.config import DataConfig
+from elmo_cli.config_yaml import load_config
 from elmo_cli.counts import counted
 
 if TYPE_CHECKING:

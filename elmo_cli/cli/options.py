@@ -11,8 +11,9 @@ import click
 from elmo_cli import __version__
 from elmo_cli.byte_counts import parse_bytes
 from elmo_cli.cli.console import Option
-from elmo_cli.config import DataConfig, RunConfig, load_config, parse_override
+from elmo_cli.config import DataConfig, RunConfig
 from elmo_cli.config_reading import leaf_types
+from elmo_cli.config_yaml import load_config, parse_override
 from elmo_cli.errors import ConfigError
 
 if TYPE_CHECKING:

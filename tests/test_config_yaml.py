@@ -4,16 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from elmo_cli.config import (
-    ClassifierConfig,
-    DataConfig,
-    RunConfig,
-    TextConfig,
-    TrainingConfig,
-    load_config,
-    parse_override,
-    to_yaml,
-)
+from elmo_cli.config import ClassifierConfig, DataConfig, RunConfig, TextConfig, TrainingConfig
+from elmo_cli.config_yaml import load_config, parse_override, to_yaml
 from elmo_cli.errors import ConfigError
 
 
