@@ -1,5 +1,6 @@
 """A module that is written has the names, shapes and numbers of google/elmo."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ def written(bilm: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def module(written: Path) -> Any:
-    import tensorflow_hub as hub
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pkg_resources, at import
+        import tensorflow_hub as hub
 
     return hub.load(str(written))
 
