@@ -90,7 +90,7 @@ def _describe(source: "ElmoSource") -> None:
         files = [source.options_path, source.weights_path]
     size = format_bytes(sum(path.stat().st_size for path in files))
     logger.info("%s: %s, %s", source.handle, KINDS[source.kind], size)
-    if origin := origin_of(source.weights_path or source.path) or origin_of(source.path):
+    if origin := origin_of(source.weights_path or source.path):
         logger.info("  from         %s (%s)", origin.url or origin.file, origin.fetched)
         logger.info("  SHA-256      %s (%s)", origin.sha256, format_bytes(origin.num_bytes))
     logger.info("  fingerprint  %s", source.fingerprint)
