@@ -4,6 +4,7 @@ import difflib
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from elmo_cli.elmo.fetching.transfer import WAY_OUT
 from elmo_cli.errors import SourceError
 
 FORMS = """
@@ -30,6 +31,12 @@ def checked_url(url: str) -> str:
         raise SourceError(f"{url} is not a valid address: {error}.{FORMS}") from error
     if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
         raise SourceError(f"ELMo {url}: only http:// and https:// addresses can be fetched.{FORMS}")
+    if "@" in parts.netloc:
+        host = parts.netloc.rpartition("@")[2]
+        raise SourceError(
+            f"ELMo {parts.scheme}://{host}{parts.path}: an address with a user name or password in it cannot "
+            f"be fetched. {WAY_OUT}"
+        )
     return url
 
 

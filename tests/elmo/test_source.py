@@ -184,6 +184,14 @@ def test_what_cannot_be_an_address_is_refused(handle, tmp_path, monkeypatch):
         resolve(handle)
 
 
+def test_an_address_with_a_password_is_refused_without_showing_it(server):
+    address = server.url.replace("http://", "http://me:secret@")
+    with pytest.raises(SourceError, match=r"user name or password.*give the file's path") as caught:
+        resolve(f"{address}/m.tar.gz")
+    assert "secret" not in str(caught.value)
+    assert server.requests == []
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path):
     with pytest.raises(SourceError, match=r"ends in \.rar is not known"):
         resolve(str(put(tmp_path / "a", model__rar=b"Rar!") / "model.rar"))
