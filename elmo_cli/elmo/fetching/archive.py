@@ -15,6 +15,7 @@ from typing import IO, cast
 
 from elmo_cli import files
 from elmo_cli.byte_counts import format_bytes
+from elmo_cli.elmo.fetching.first_bytes import looks_like
 from elmo_cli.errors import SourceError
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
@@ -125,13 +126,9 @@ def _check_head(head: bytes, name: str) -> None:
     """Raises SourceError when the first bytes are not those of an archive."""
     if head.startswith((_GZIP_MAGIC, *_ZIP_MAGICS)) or head[257:262] == b"ustar":
         return
-    if head.lstrip()[:1] == b"<":
-        what = "a web page (HTML or XML)"
-    else:
-        what = f"something that starts with {head[:16]!r}" if head else "empty"
     raise SourceError(
-        f"{name} is {what}, not an archive of a model (.tar.gz or .zip). Check the address; a page that asks "
-        f"for a login or for consent can be passed in a browser, then give the downloaded file's path."
+        f"{name} is {looks_like(head)}, not an archive of a model (.tar.gz or .zip). Check the address; "
+        "a page that asks for a login or for consent can be passed in a browser, then give the file's path."
     )
 
 

@@ -5,6 +5,7 @@ import mmap
 import re
 from pathlib import Path
 
+from elmo_cli.elmo.fetching.first_bytes import looks_like
 from elmo_cli.errors import SourceError
 
 OPTIONS_PATTERN = "*options.json"
@@ -121,12 +122,13 @@ def check_content(directory: Path, name: str) -> None:
 
 def check_json(path: Path, name: str) -> None:
     """Raises SourceError when a file is not a JSON object."""
+    content = path.read_bytes()
     try:
-        good = isinstance(json.loads(path.read_bytes()), dict)
+        good = isinstance(json.loads(content), dict)
     except ValueError:
         good = False
     if not good:
-        raise SourceError(f"{name} did not give a JSON file, but {_looks(path)}. Check the address.")
+        raise SourceError(f"{name} is {looks_like(content[:64])}, not a JSON object. Check the address.")
 
 
 def check_hdf5(path: Path, name: str) -> None:
@@ -134,7 +136,7 @@ def check_hdf5(path: Path, name: str) -> None:
     with path.open("rb") as file:
         head = file.read(64)
     if not head.startswith(_HDF5_MAGIC):
-        raise SourceError(f"{name} did not give a HDF5 file, but {_looks(path)}. Check the address.")
+        raise SourceError(f"{name} is {looks_like(head)}, not an HDF5 file. Check the address.")
     offset = _HDF5_END.get(head[8]) if len(head) >= 64 else None
     if offset is None:
         return
@@ -142,15 +144,6 @@ def check_hdf5(path: Path, name: str) -> None:
         end, num_bytes = int.from_bytes(head[offset : offset + 8], "little"), path.stat().st_size
         if num_bytes < end:
             raise SourceError(f"{name} is incomplete: {num_bytes:,} of {end:,} bytes. Download it again.")
-
-
-def _looks(path: Path) -> str:
-    """What a file looks like, by its first bytes."""
-    with path.open("rb") as file:
-        head = file.read(16)
-    if not head:
-        return "an empty one"
-    return "a web page" if head.lstrip()[:1] == b"<" else f"one that starts with {head!r}"
 
 
 def _check_module(directory: Path, name: str) -> None:

@@ -301,7 +301,7 @@ def test_a_single_file_keeps_its_name_and_is_cached(server):
 )
 def test_a_single_file_of_another_format_is_refused(server, cache, kind, body):
     server.pages["/file"] = body
-    with pytest.raises(SourceError, match=f"did not give a {kind.upper()} file"):
+    with pytest.raises(SourceError, match=rf"is .*, not an? {kind.upper()} (file|object)\."):
         fetch_file(f"{server.url}/file", content=kind, terms=QUICK)
     assert leftovers(cache) == []
 
@@ -383,7 +383,7 @@ def test_a_download_of_kaggle_is_asked_for_as_it_stands(server):
 
 def test_an_archive_of_other_files_under_the_names_of_a_model_is_not_kept(server, cache):
     server.pages["/m.tar.gz"] = archive({"options.json": b"{}", "weights.hdf5": b"<html>"})
-    with pytest.raises(SourceError, match=r"weights.hdf5 did not give a HDF5 file, but .*a web page"):
+    with pytest.raises(SourceError, match=r"weights.hdf5 is a web page .*, not an HDF5 file"):
         fetch_module(f"{server.url}/m.tar.gz", QUICK)
     assert not [path for path in cache.rglob("*") if path.is_dir() and path.parent.name == "modules"]
 

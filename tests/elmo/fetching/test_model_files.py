@@ -94,21 +94,21 @@ def test_weights_must_be_as_long_as_they_say(tmp_path, version):
 
 
 @pytest.mark.parametrize(
-    ("content", "looks"), [(b"", "an empty one"), (b" <html>", "a web page"), (b"PK", "starts with b'PK'")]
+    ("content", "looks"), [(b"", "empty"), (b" <html>", "a web page"), (b"PK", "starts with b'PK'")]
 )
 def test_what_came_instead_is_said(tmp_path, content, looks):
     path = tmp_path / "file"
     path.write_bytes(content)
-    with pytest.raises(SourceError, match=f"F did not give a HDF5 file, but .*{looks}"):
+    with pytest.raises(SourceError, match=rf"F is .*{looks}.*, not an HDF5 file"):
         check_hdf5(path, "F")
-    with pytest.raises(SourceError, match=f"F did not give a JSON file, but .*{looks}"):
+    with pytest.raises(SourceError, match=rf"F is .*{looks}.*, not a JSON object"):
         check_json(path, "F")
 
 
 def test_files_of_another_kind_under_the_names_of_a_model(tmp_path):
     put(tmp_path, {"options.json": b"{}", "weights.hdf5": b"not found"})
-    with pytest.raises(SourceError, match=r"m: weights.hdf5 did not give a HDF5 file"):
+    with pytest.raises(SourceError, match=r"m: weights.hdf5 is .*, not an HDF5 file"):
         check_content(tmp_path, "m")
     put(tmp_path, {"options.json": b"[]", "weights.hdf5": b"\x89HDF\r\n\x1a\n"})
-    with pytest.raises(SourceError, match=r"m: options.json did not give a JSON file"):
+    with pytest.raises(SourceError, match=r"m: options.json is .*, not a JSON object"):
         check_content(tmp_path, "m")
