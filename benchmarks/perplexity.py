@@ -1,6 +1,6 @@
 """How well does an ELMo with a softmax beside it predict a text?
 
-    python benchmarks/perplexity.py ELMO ../shared/corpus/heldout-00.txt.gz ../shared/corpus/wikitext2-test.txt.gz
+    python benchmarks/perplexity.py ELMO ../shared/corpus/{heldout-00,wikitext2-test}.txt.gz
 
 ELMO is what `elmo-pretrain` wrote: options.json, weights.hdf5, softmax.npz. The texts have one tokenised
 sentence a line. The softmax is over its whole vocabulary; words outside it count as the unknown word, and
@@ -23,7 +23,7 @@ from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.bilm.perplexity import measure_perplexity
 from elmo_cli.bilm.softmax import FILE_NAME, Softmax
 from elmo_cli.bilm.weights import read_weights
-from elmo_cli.workflows.pretrain_model import signature
+from elmo_cli.workflows.pretraining.model import signature
 
 
 def main() -> None:

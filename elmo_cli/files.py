@@ -39,6 +39,15 @@ def sha256(*paths: str | Path) -> str:
 
 
 @contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turns an OSError in the block into a RunError that names the path the user knows."""
+    try:
+        yield
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+@contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Gives a path beside the wanted one to write to, and moves it there when the block ends well.
 
@@ -53,14 +62,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         RunError: When the directory cannot be written or the disk is full.
     """
     target = Path(os.path.realpath(path))
-    with _saying(path):
+    with writing(path):
         is_device = target.exists() and not target.is_file() and not target.is_dir()
     if is_device:
         yield target
         return
     # Short enough for every file system, whatever the length of the name; the ending stays.
     beside = target.with_name(f".tmp-{secrets.token_hex(4)}-{target.name[-100:]}")
-    with _saying(path):
+    with writing(path):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +80,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or error.filename == str(beside):
                 raise _cannot_write(path, error) from error
             raise
-        with _saying(path):
+        with writing(path):
             _synchronise(beside)
             os.replace(beside, target)
         if sys.platform != "win32":
@@ -192,12 +201,12 @@ def lock(path: str | Path, *, timeout_s: float | None = None, work: str | None =
         LockedError: When the time is over.
         RunError: When the file system has no locks.
     """
-    with _saying(path):
+    with writing(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         start, said = time.monotonic(), False
-        with _saying(path):
+        with writing(path):
             while not _try_lock(descriptor):
                 if timeout_s is not None and time.monotonic() - start >= timeout_s:
                     raise LockedError(
@@ -261,15 +270,6 @@ def _synchronise(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _saying(path: str | Path) -> Iterator[None]:
-    """Turns an OSError into a RunError that names the path the user knows."""
-    try:
-        yield
-    except OSError as error:
-        raise _cannot_write(path, error) from error
 
 
 def _cannot_write(path: str | Path, error: OSError) -> RunError:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from elmo_cli.config import RunConfig, load_config
+from elmo_cli.config import RunConfig
 from elmo_cli.config_reading import leaf_types
+from elmo_cli.config_yaml import load_config
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 FILES = sorted(CONFIGS.glob("*.yaml"))

@@ -68,4 +68,4 @@ def test_every_module_but_the_hub_embedder_is_walled_off_from_tensorflow_hub(pro
     names = [path.relative_to(project).with_suffix("").parts for path in package.rglob("*.py")]
     modules = {".".join(parts) for parts in names if parts[-1] != "__init__"}
     free = {name for name in modules if not any(f"{name}.".startswith(f"{wall}.") for wall in walled)}
-    assert free == {"elmo_cli.elmo.hub_embedder"}
+    assert free == {"elmo_cli.elmo.hub.embedder"}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from contestants.tasks import Task
-from elmo_cli.config import load_config
+from elmo_cli.config_yaml import load_config
 from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.workflows.new_run import NewRun
 from elmo_cli.workflows.train import train

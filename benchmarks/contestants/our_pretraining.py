@@ -17,7 +17,7 @@ from elmo_cli.bilm.vocabulary import Vocabulary
 from elmo_cli.bilm.weights import read_weights
 from elmo_cli.training.muon import Muon
 from elmo_cli.training.stream import make_step
-from elmo_cli.workflows.pretrain_model import signature
+from elmo_cli.workflows.pretraining.model import signature
 
 
 class OurPretraining:

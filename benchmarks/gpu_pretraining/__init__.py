@@ -1,1 +1,4 @@
-"""Pre-training on a GPU, in PyTorch: text → arrays (`prepare`), arrays → weights (`train`), weights → an ELMo (`finish`)."""
+"""Pre-training on a GPU, in PyTorch.
+
+`prepare` makes arrays of text, `train` makes weights of arrays, `finish` makes an ELMo of weights.
+"""

@@ -1,4 +1,4 @@
-"""What `train` wrote → an ELMo: options.json, weights.hdf5, vocab.txt, softmax.npz, as `elmo-pretrain` leaves them.
+"""What `train` wrote → options.json, weights.hdf5, vocab.txt, softmax.npz, as `elmo-pretrain` leaves them.
 
     python -m gpu_pretraining.finish DIR --vocabulary DIR/vocab.txt -o ELMO
 

@@ -1,4 +1,6 @@
-"""The language model of `elmo-pretrain` in PyTorch, with gradients written by hand so that a step is one CUDA graph.
+"""The language model of `elmo-pretrain` in PyTorch.
+
+Gradients are written by hand, so that a step is one CUDA graph.
 
 Both directions read in lanes: sentences stand one behind the other, the state begins anew where a sentence
 begins, and a lane is read in pieces of T positions with the state carried from one to the next. Nothing is
@@ -55,7 +57,7 @@ class State(NamedTuple):
 
 
 def new_parameters(dim: int, width: int, vocabulary_size: int, seed: int, device: str) -> dict[str, Tensor]:
-    """Returns random parameters of 2 layers of LSTM `dim` projected to `width`, as `elmo-pretrain` draws them."""
+    """Returns random parameters of 2 layers of LSTM `dim` projected to `width`."""
     generator = torch.Generator().manual_seed(seed)
 
     def glorot(*shape: int, fan_in: int, fan_out: int) -> Tensor:
@@ -250,7 +252,7 @@ def _activate(gates: Tensor, memory: Tensor, goes_on: Tensor, hidden: Tensor) ->
 
 
 def _finish(projected: Tensor, goes_on_after: Tensor, output: Tensor) -> Tensor:
-    """Writes the output of a step; returns what the next one is given of it: nothing where a sentence begins."""
+    """Writes the output of a step; returns what the next one is given: nothing where a sentence begins."""
     clipped = projected.clamp(-CLIP, CLIP)
     output.copy_(clipped)
     return clipped * goes_on_after.to(clipped.dtype)

@@ -1,9 +1,11 @@
 """Text → arrays that `train` reads on a machine which has neither TensorFlow nor the text.
 
-    python -m gpu_pretraining.prepare ../shared/corpus/train-*.txt.gz ../shared/corpus/movie_reviews-00.txt.gz \\
-        --held-out ../shared/corpus/heldout-00.txt.gz -o DIR
+    cd benchmarks; CORPUS=../../shared/corpus
+    python -m gpu_pretraining.prepare $CORPUS/train-*.txt.gz $CORPUS/movie_reviews-00.txt.gz \\
+        --again $CORPUS/movie_reviews-00.txt.gz $CORPUS/movie_reviews-00.txt.gz \\
+        --held-out $CORPUS/heldout-00.txt.gz -o DIR
 
-in `benchmarks/`. What is read, predicted and cut is as in `elmo-pretrain`.
+What is read, predicted and cut is as in `elmo-pretrain`.
 """
 
 import argparse

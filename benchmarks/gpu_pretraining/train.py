@@ -83,7 +83,7 @@ class Training:
         self.say(
             f"{len(self.text.stream) / 1e6:.1f} M tokens, {len(self.text.lengths)} sentences, "
             f"{len(characters)} types, {self.num_words} words; "
-            f"{sum(value.numel() for value in self.parameters.values()) / 1e6:.2f} M parameters on {self.name}"
+            f"{sum(map(torch.Tensor.numel, self.parameters.values())) / 1e6:.2f} M parameters on {self.name}"
         )
 
     @property
@@ -126,7 +126,8 @@ class Training:
                     if steps % 500 == 0 or steps <= 500:
                         speed = steps * tokens_per_step / (time.monotonic() - start)
                         self.say(
-                            f"step {steps}, {steps * tokens_per_step / 1e6:.1f} M tokens, {speed / 1e3:.0f} k/s, "
+                            f"step {steps}, {steps * tokens_per_step / 1e6:.1f} M tokens, "
+                            f"{speed / 1e3:.0f} k/s, "
                             f"perplexity {math.exp(losses[0]):.1f} {math.exp(losses[1]):.1f}, "
                             f"norm {losses[2]:.3f}, most types {most}, rate {float(self.optimizer.rate):.5f}"
                         )
@@ -142,13 +143,12 @@ class Training:
                 continue
             break
         seconds = time.monotonic() - start
-        self.say(
-            f"{steps} steps, {steps * tokens_per_step / 1e6:.1f} M tokens in {seconds:.0f} s, pass {epoch}"
-        )
+        tokens = steps * tokens_per_step
+        self.say(f"{steps} steps, {tokens / 1e6:.1f} M tokens in {seconds:.0f} s, pass {epoch}")
         forward, backward = self.evaluate()
         self.write(
             {
-                "tokens": steps * tokens_per_step,
+                "tokens": tokens,
                 "steps": steps,
                 "seconds": round(seconds),
                 "held_out_perplexity": [round(forward, 1), round(backward, 1)],

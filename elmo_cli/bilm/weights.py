@@ -71,7 +71,7 @@ def checkpoint_names(bilm: BiLM) -> dict[str, keras.Variable]:
     """Maps each name in the checkpoint of a published module to the variable that holds its values.
 
     Shapes are equal on both sides but for two: convolutions stand in a checkpoint as in a weight file, with
-    a leading dimension of 1, and ``bilm/char_embed`` may have 262 rows there (see `elmo.hub_variables`).
+    a leading dimension of 1, and ``bilm/char_embed`` may have 262 rows there (see `elmo.hub.variables`).
 
     Args:
         bilm: A built network.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from elmo_cli.byte_counts import format_bytes
 from elmo_cli.classifier.matrix import new_matrix
 from elmo_cli.classifier.pooling import MaskedPooling, MaskedTokens
+from elmo_cli.counts import counted
 from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.elmo.cache_key import KeySpace
 from elmo_cli.elmo.embedder import Embedder
@@ -154,9 +155,9 @@ class Encoder:
             worth_saying = vectors.nbytes >= WORTH_SAYING and memory_bytes is not None
             logger.log(
                 logging.INFO if worth_saying else logging.DEBUG,
-                "The vectors of all tokens of %d distinct texts, up to %d tokens each, take %s",
-                len(lengths),
-                num_tokens,
+                "The vectors of all tokens of %s, up to %s each, take %s",
+                counted(len(lengths), "distinct text"),
+                counted(num_tokens, "token"),
                 format_bytes(vectors.nbytes),
             )
         return vectors
@@ -177,13 +178,15 @@ class Encoder:
                 vectors[row, :, : vector.shape[1]] = vector
                 missing[row] = False
             num_missing = int(missing.sum())
+            num_found = len(vectors) - num_missing
             num_vectors = int(lengths[missing].sum()) if None in self.shape else num_missing
             num_bytes = num_vectors * self.dtype.itemsize * math.prod(size or 1 for size in self.shape)
             logger.log(
                 logging.INFO if num_bytes >= WORTH_SAYING else logging.DEBUG,
-                "%d of %d distinct texts are in the cache. %s",
-                len(vectors) - num_missing,
-                len(vectors),
+                "%d of %s %s in the cache. %s",
+                num_found,
+                counted(len(vectors), "distinct text"),
+                "is" if num_found == 1 else "are",
                 cache.describe_growth(num_missing, num_bytes // max(1, num_missing)),
             )
         return np.flatnonzero(missing)
@@ -225,14 +228,13 @@ class Encoder:
     def _halve(self, num_rows: int, longest: int, error: Exception) -> None:
         if num_rows == 1:
             raise ConfigError(
-                f"Memory does not suffice to embed a single text of {longest} tokens. Cut texts shorter, for "
-                f"example with --max-length {max(1, longest // 2)}."
+                f"Memory does not suffice to embed a single text of {counted(longest, 'token')}. Cut texts "
+                f"shorter, for example with --max-length {max(1, longest // 2)}."
             ) from error
         self._tokens_that_fit = num_rows * longest // 2
         logger.warning(
-            "Memory ran out with %d tokens at once; going on with %d. To begin there: "
-            "--set elmo.batch_tokens=%d",
-            num_rows * longest,
+            "Memory ran out with %s at once; going on with %d. To begin there: --set elmo.batch_tokens=%d",
+            counted(num_rows * longest, "token"),
             self._tokens_that_fit,
             self._tokens_that_fit,
         )
@@ -242,9 +244,9 @@ class Encoder:
         name = self.embedder.source.handle
         if len(bad := _not_finite(kept)):
             raise SourceError(
-                f"{name}: the vectors of {len(bad)} of {len(texts)} texts hold NaN or infinity, first those "
-                f"of {texts[bad[0]][:80]!r}. The weights are damaged; get them again, or choose others with "
-                "--elmo."
+                f"{name}: the vectors of {len(bad)} of {counted(len(texts), 'text')} hold NaN or infinity, "
+                f"first those of {texts[bad[0]][:80]!r}. The weights are damaged; get them again, "
+                "or choose others with --elmo."
             )
         with np.errstate(over="ignore"):
             rounded = kept.astype(self.dtype, copy=False)

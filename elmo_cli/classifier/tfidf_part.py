@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from elmo_cli.classifier.blend import fit_shares, log_softmax
 from elmo_cli.classifier.folds import folds
+from elmo_cli.counts import counted
 from elmo_cli.text.tfidf import Texts, Tfidf
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,8 @@ class TfidfPart:
         vectors = tfidf.transform(texts)
         strength = _best_strength(vectors, targets, balanced)
         kernel, bias = _regression(vectors, targets, strength, balanced)
-        logger.info("TF-IDF: %d n-grams of %d rows, C = %g", len(tfidf.vocabulary), len(texts), strength)
+        found = counted(len(tfidf.vocabulary), "n-gram")
+        logger.info("TF-IDF: %s of %s, C = %g", found, counted(len(texts), "row"), strength)
         return cls(tfidf, kernel, bias, strength)
 
     def cross_fitted(
@@ -163,7 +165,7 @@ def _held_out_log_probabilities(
     strength: float,
     balanced: bool,
 ) -> NDArray[np.float64]:
-    """Returns what a regression on some rows says of others, float64 (M, C); -inf for classes it never saw."""
+    """Returns what a regression on some rows says of others, float64 (M, C); -inf for unseen classes."""
     classes, known = np.unique(targets[learned], return_inverse=True)
     kernel, bias = _regression(vectors[learned], known, strength, balanced)
     found = np.full((len(held_out), int(targets.max()) + 1), -np.inf)

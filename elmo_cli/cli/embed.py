@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,9 @@ import click
 
 from elmo_cli.cli import console, options
 from elmo_cli.cli.startup import start_tensorflow
-from elmo_cli.config import DataConfig, load_config
-from elmo_cli.errors import ConfigError
+from elmo_cli.config import DataConfig
+from elmo_cli.config_yaml import load_config
+from elmo_cli.counts import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,12 +74,7 @@ logger = logging.getLogger(__name__)
 @options.section(
     "Input",
     *options.READING,
-    options.setting(
-        "--input-format",
-        "data.format",
-        "Format of the input: csv, tsv, jsonl, parquet or lines; else told from it.",
-        metavar="KIND",
-    ),
+    options.INPUT_FORMAT,
     options.option(
         "--tokenizer",
         type=click.Choice(["treebank", "whitespace"]),
@@ -92,13 +87,7 @@ logger = logging.getLogger(__name__)
         type=click.IntRange(1),
         help_text="Most tokens to keep of a text.  [default: that of --run, else all]",
     ),
-    options.option(
-        "--chunk-rows",
-        metavar="N",
-        type=click.IntRange(1),
-        default=4096,
-        help_text="Most rows held in memory at once.",
-    ),
+    options.CHUNK_ROWS,
 )
 @options.section(
     "ELMo and computing",
@@ -157,10 +146,7 @@ def main(
     VectorChoice(layers, pool, dtype)
     kind = kind_of_file(output, kind)
     path = None if file == "-" else Path(file)
-    if path is not None and all(map(os.path.exists, (path, output))) and output.samefile(path):
-        raise ConfigError(
-            f"-o {output} would replace the input itself. Choose another name, so nothing is lost."
-        )
+    options.check_output(output, path)
     # Mistakes in the table are said before TensorFlow is loaded.
     from elmo_cli.text.columns import find_text_column
 
@@ -187,8 +173,8 @@ def main(
         )
         report = embed_tables(embedding, itertools.chain([first], tables), output, kind, prefix=prefix)
     if report.num_rows_cut:
-        logger.info("At most %d tokens of a text: %s", embedding.max_tokens, report)
-    logger.info("The vectors of %d rows were written to %s", report.num_rows, output)
+        logger.info("At most %s of a text: %s", counted(embedding.max_tokens, "token"), report)
+    logger.info("The vectors of %s were written to %s", counted(report.num_rows, "row"), output)
 
 
 def _reading(flags: dict[str, Any], run: Path | None, path: Path | None) -> tuple[DataConfig, str | None]:

@@ -41,7 +41,8 @@ def _sha256(_: click.Context, __: click.Parameter, text: str | None) -> str | No
         "--sha256",
         metavar="HEX",
         callback=_sha256,
-        help_text="What the archive, or the file of the weights, must have; anything else is refused.",
+        help_text="SHA-256 that the archive must have, or the weights where they are a file beside the "
+        "options; anything else is refused.",
     ),
     options.option("--list", "show_list", is_flag=True, help_text="Show the public ELMos that have a name."),
 )
@@ -67,7 +68,7 @@ def main(handle: str | None, sha256: str | None, show_list: bool, quiet: bool, v
 
 def _show_known() -> None:
     """Prints the table of public ELMos."""
-    from elmo_cli.elmo.known import KNOWN
+    from elmo_cli.elmo.fetching.known import KNOWN
 
     rows = [("name", "download", "language", "trained on", "licence", "from")]
     for model in KNOWN:
@@ -81,7 +82,7 @@ def _show_known() -> None:
 
 def _describe(source: "ElmoSource") -> None:
     """Says what was found, and by which numbers it can be known again."""
-    from elmo_cli.elmo.fetch import origin_of
+    from elmo_cli.elmo.fetching.fetch import origin_of
 
     if source.weights_path is None or source.options_path is None:
         files = [path for path in source.path.rglob("*") if path.is_file()]
@@ -89,7 +90,7 @@ def _describe(source: "ElmoSource") -> None:
         files = [source.options_path, source.weights_path]
     size = format_bytes(sum(path.stat().st_size for path in files))
     logger.info("%s: %s, %s", source.handle, KINDS[source.kind], size)
-    if origin := origin_of(source.weights_path or source.path) or origin_of(source.path):
+    if origin := origin_of(source.weights_path or source.path):
         logger.info("  from         %s (%s)", origin.url or origin.file, origin.fetched)
         logger.info("  SHA-256      %s (%s)", origin.sha256, format_bytes(origin.num_bytes))
     logger.info("  fingerprint  %s", source.fingerprint)
@@ -97,7 +98,7 @@ def _describe(source: "ElmoSource") -> None:
 
 def _place(source: "ElmoSource") -> Path | str:
     """Returns what gives the same ELMo as --elmo: its directory, unless its files are not alone there."""
-    from elmo_cli.elmo.model_files import options_files, with_partner
+    from elmo_cli.elmo.fetching.model_files import options_files, with_partner
 
     if source.options_path is None or source.weights_path is None:
         return source.path

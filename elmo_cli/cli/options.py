@@ -11,8 +11,9 @@ import click
 from elmo_cli import __version__
 from elmo_cli.byte_counts import parse_bytes
 from elmo_cli.cli.console import Option
-from elmo_cli.config import DataConfig, RunConfig, load_config, parse_override
+from elmo_cli.config import DataConfig, RunConfig
 from elmo_cli.config_reading import leaf_types
+from elmo_cli.config_yaml import load_config, parse_override
 from elmo_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -110,6 +111,21 @@ READING = (
     switch("--header/--no-header", "data.header", "Whether the first row names the columns."),
 )
 
+INPUT_FORMAT = setting(
+    "--input-format",
+    "data.format",
+    "Format of the input: csv, tsv, jsonl, parquet or lines; else told from it.",
+    metavar="KIND",
+)
+
+CHUNK_ROWS = option(
+    "--chunk-rows",
+    metavar="N",
+    type=click.IntRange(1),
+    default=4096,
+    help_text="Most rows held in memory at once.",
+)
+
 LABELS = (
     setting(
         "--label-column",
@@ -165,7 +181,7 @@ def _go_offline(context: click.Context, _: click.Parameter, offline: bool) -> No
     """Says so to all that may fetch something, as long as the command runs."""
     if not offline:
         return
-    from elmo_cli.elmo.fetch import OFFLINE_VARIABLE
+    from elmo_cli.elmo.fetching.fetch import OFFLINE_VARIABLE
 
     before = os.environ.get(OFFLINE_VARIABLE)
     os.environ[OFFLINE_VARIABLE] = "1"
@@ -198,6 +214,22 @@ def open_cache(cache_bytes: int | None, no_cache: bool) -> "EmbeddingCache":
     from elmo_cli.elmo.cache import EmbeddingCache
 
     return EmbeddingCache(max_bytes=0 if no_cache else cache_bytes)
+
+
+def check_output(output: Path, source: Path | None, *others: Path) -> None:
+    """Raises ConfigError when what a command writes would replace what it reads.
+
+    Args:
+        output: The file to write.
+        source: The file that is read; None for standard input and texts.
+        *others: Files that are written on the way.
+    """
+    if source is None or not source.exists():
+        return
+    if any(place.exists() and place.samefile(source) for place in (output, *others)):
+        raise ConfigError(
+            f"-o {output} would replace the input itself. Choose another name, so nothing is lost."
+        )
 
 
 def given(flags: Mapping[str, Any]) -> dict[str, Any]:

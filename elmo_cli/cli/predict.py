@@ -14,7 +14,8 @@ import click
 
 from elmo_cli.cli import console, options
 from elmo_cli.cli.startup import start_tensorflow
-from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.counts import counted
+from elmo_cli.errors import DataError
 from elmo_cli.text.formats import kind_of_name, part_of
 
 if TYPE_CHECKING:
@@ -63,19 +64,8 @@ _FILE_NAME = re.compile(r"\S*\.[A-Za-z][A-Za-z0-9]{1,7}")
 @options.section(
     "Input",
     *options.READING,
-    options.setting(
-        "--input-format",
-        "data.format",
-        "Format of the input: csv, tsv, jsonl, parquet or lines; else told from it.",
-        metavar="KIND",
-    ),
-    options.option(
-        "--chunk-rows",
-        metavar="N",
-        type=click.IntRange(1),
-        default=4096,
-        help_text="Most rows held in memory at once.",
-    ),
+    options.INPUT_FORMAT,
+    options.CHUNK_ROWS,
 )
 @options.section("Computing", options.ELMO, options.DEVICE, options.PRECISION, *options.CACHE)
 @options.messages
@@ -106,11 +96,7 @@ def main(
     source = _source(inputs)
     path = source if isinstance(source, Path) else None
     if output is not None:
-        for place in (output, part_of(output)):
-            if path is not None and place.exists() and place.samefile(path):
-                raise ConfigError(
-                    f"-o {output} would replace the input itself. Choose another name, so nothing is lost."
-                )
+        options.check_output(output, path, part_of(output))
         output_format = output_format or kind_of_name(output)
 
     from elmo_cli.workflows.prediction_columns import PredictionColumns
@@ -149,7 +135,7 @@ def main(
         )
         num_rows = predict_tables(predictor, tables, output, output_format)
     if output is not None:
-        logger.info("%d rows written to %s", num_rows, output)
+        logger.info("%s written to %s", counted(num_rows, "row"), output)
 
 
 def _source(inputs: tuple[str, ...]) -> "Path | BinaryIO | tuple[str, ...]":

@@ -11,7 +11,8 @@ from click.core import ParameterSource
 
 from elmo_cli.cli import console, options
 from elmo_cli.cli.startup import start_tensorflow
-from elmo_cli.config import MAX_SEED, load_config
+from elmo_cli.config import MAX_SEED
+from elmo_cli.config_yaml import load_config
 from elmo_cli.errors import ConfigError
 
 

@@ -10,7 +10,7 @@ import click
 
 from elmo_cli.cli import console, options
 from elmo_cli.cli.startup import start_tensorflow
-from elmo_cli.config import to_yaml
+from elmo_cli.config_yaml import to_yaml
 
 logger = logging.getLogger(__name__)
 

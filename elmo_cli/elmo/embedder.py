@@ -120,14 +120,9 @@ def load_embedder(source: ElmoSource, precision: PrecisionSetting = "float32") -
         SourceError: When the weights are damaged or of an unknown kind.
         ConfigError: When bfloat16 is asked of a Hub module that our network cannot compute.
     """
-    from elmo_cli.elmo.hub_native import native_source
+    from elmo_cli.elmo.hub.native import load_module, native_source
 
-    @functools.cache
-    def module() -> Embedder:
-        from elmo_cli.elmo.hub_embedder import HubEmbedder
-
-        return HubEmbedder.from_source(source)
-
+    module = functools.cache(lambda: load_module(source))
     native = native_source(source, load=module)
     if native is None:
         if precision == "bfloat16":

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from elmo_cli.elmo.embedder import Embedder
-from elmo_cli.elmo.reference_variables import TableError
+from elmo_cli.elmo.hub.reference_variables import TableError
 from elmo_cli.errors import SourceError
 
 
@@ -20,7 +20,7 @@ def servable(embedder: Embedder, directory: Path) -> Embedder:
     """
     if embedder.source.kind != "hub":
         return embedder
-    from elmo_cli.elmo.hub_embedder import HubEmbedder
+    from elmo_cli.elmo.hub.embedder import HubEmbedder
 
     if not isinstance(embedder, HubEmbedder):
         return embedder  # a module whose variables are read natively

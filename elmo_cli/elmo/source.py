@@ -11,17 +11,18 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from elmo_cli import files
-from elmo_cli.elmo import archive, fetch
-from elmo_cli.elmo.fetch import Terms
-from elmo_cli.elmo.known import Address, KnownElmo, known_elmo, known_names
-from elmo_cli.elmo.model_files import (
+from elmo_cli.elmo.fetching import archive, fetch
+from elmo_cli.elmo.fetching.fetch import Terms
+from elmo_cli.elmo.fetching.known import Address, KnownElmo, known_elmo, known_names
+from elmo_cli.elmo.fetching.model_files import (
     WEIGHTS_SUFFIXES,
     model_directory,
     options_files,
     partner_names,
     with_partner,
 )
-from elmo_cli.elmo.transfer import WAY_OUT, UnavailableError
+from elmo_cli.elmo.fetching.transfer import WAY_OUT, UnavailableError
+from elmo_cli.elmo.handles import FORMS, checked_url, expanded, is_url, nearest
 from elmo_cli.errors import RunError, SourceError
 
 logger = logging.getLogger(__name__)
@@ -29,16 +30,6 @@ logger = logging.getLogger(__name__)
 BUNDLED_DIRECTORY = Path(__file__).parent / "bundled"
 # Name of a folder in BUNDLED_DIRECTORY -> what it is; the first is the default.
 BUNDLED = {"mini": "a small English biLM trained by elmo-pretrain"}
-
-FORMS = """
-A handle is one of
-  bundled                          the ELMo that ships with elmo-cli (bundled:NAME for a certain one)
-  google/elmo/3, allennlp:small    a public ELMo by its name; elmo-fetch --list shows them all
-  nlpl:NUMBER                      a model of NLPL's repository
-  https://...                      a TensorFlow Hub module, or an archive of a model
-  DIRECTORY                        with saved_model.pb, or with options.json and HDF5 weights
-  MODULE.tar.gz, MODEL.zip         a downloaded archive
-  OPTIONS.json,WEIGHTS.hdf5        AllenNLP's pair of files, or the URLs of both"""
 
 
 @dataclass(frozen=True)
@@ -89,8 +80,9 @@ def resolve(handle: str, *, offline: bool = False, sha256: str | None = None) ->
             corresponding name beside it.
         offline: Never use the network; what was downloaded before is found in the cache. The environment
             variable `fetch.OFFLINE_VARIABLE` says so for all.
-        sha256: What the model must have: 64 hexadecimal digits, the SHA-256 of its archive or of its weights
-            file, or its fingerprint.
+        sha256: What the model must have: 64 hexadecimal digits, the SHA-256 of its archive, or of the weights
+            where options and weights are two files. What is on this machine already may instead be known
+            by the SHA-256 of its weights, or by its fingerprint.
 
     Returns:
         The source; its files exist.
@@ -121,19 +113,19 @@ def _resolve(handle: str, terms: Terms) -> ElmoSource:
         raise SourceError(f"The ELMo handle is empty.\n{FORMS.strip()}")
     if handle == "bundled" or handle.startswith("bundled:"):
         return _bundled(handle)
-    path = _expanded(handle, handle).absolute()
+    path = expanded(handle, handle).absolute()
     if not path.exists() and (known := known_elmo(handle)):
         return _known(handle, known, terms)
     if "," in handle and not path.exists():
         return _pair(handle, handle.split(","), terms)
-    if "://" in handle:
+    if is_url(handle):
         return _url(handle, terms)
     if path.is_dir():
         return _directory(handle, path)
     if not path.exists():
         close = difflib.get_close_matches(handle, known_names(), n=1)
-        nearest = f"; did you mean {close[0]}?" if close else _nearest(path)
-        raise SourceError(f"ELMo {handle}: there is no such file or directory{nearest}.{FORMS}")
+        hint = f"; did you mean {close[0]}?" if close else nearest(path)
+        raise SourceError(f"ELMo {handle}: there is no such file or directory{hint}.{FORMS}")
     if path.name.endswith(archive.ARCHIVE_SUFFIXES):
         return _directory(handle, fetch.unpack_local(path))
     if path.suffix in (".json", *WEIGHTS_SUFFIXES):
@@ -167,10 +159,7 @@ def _known(handle: str, model: KnownElmo, terms: Terms) -> ElmoSource:
         except fetch.NotCachedError:
             continue
     if terms.offline:
-        raise fetch.NotCachedError(
-            f"{handle} is not in the cache ({files.cache_directory()}) and the network is not to be used "
-            f"(--offline or {fetch.OFFLINE_VARIABLE}). Where it may be used: elmo-fetch {model.name}"
-        )
+        raise fetch.NotCachedError(handle, model.name)
     refusals = []
     for address in model.addresses:
         try:
@@ -192,30 +181,31 @@ def _address(handle: str, address: Address, terms: Terms) -> ElmoSource:
 def _pair(handle: str, parts: Iterable[str], terms: Terms) -> ElmoSource:
     """Source of options and weights, each a path or a URL."""
     parts = [part.strip() for part in parts]
-    if len(parts) != 2 or not parts[0].endswith(".json") or not parts[1].endswith(WEIGHTS_SUFFIXES):
+    names = [urlsplit(checked_url(part)).path if is_url(part) else part for part in parts]
+    if len(parts) != 2 or not names[0].endswith(".json") or not names[1].endswith(WEIGHTS_SUFFIXES):
         raise SourceError(
             f"ELMo {handle}: with a comma, OPTIONS.json,WEIGHTS.hdf5 was expected, in this order.{FORMS}"
         )
     for part in parts:
-        path = _expanded(part, handle)
-        if "://" not in part and not path.is_file():
-            raise SourceError(f"ELMo {handle}: there is no file {part}{_nearest(path)}.")
+        path = expanded(part, handle)
+        if not is_url(part) and not path.is_file():
+            raise SourceError(f"ELMo {handle}: there is no file {part}{nearest(path)}.")
     # Two downloads stand in one directory, which can then be given as a handle itself.
-    pair = ",".join(parts) if all("://" in part for part in parts) else None
+    pair = ",".join(parts) if all(map(is_url, parts)) else None
     local = partial(_local_file, pair=pair, terms=terms)
     return _bilm(handle, local(parts[0], "json"), local(parts[1], "hdf5"))
 
 
 def _local_file(part: str, content: Literal["json", "hdf5"], *, pair: str | None, terms: Terms) -> Path:
     """One file of a pair, downloaded when it is a URL."""
-    if "://" in part:
-        return fetch.fetch_file(_checked_url(part), content=content, pair=pair, terms=terms)
+    if is_url(part):
+        return fetch.fetch_file(checked_url(part), content=content, pair=pair, terms=terms)
     return Path(part).expanduser().absolute()
 
 
 def _url(handle: str, terms: Terms) -> ElmoSource:
     """Source of one URL: a module, or either file of AllenNLP's pair."""
-    path = urlsplit(_checked_url(handle)).path
+    path = urlsplit(checked_url(handle)).path
     if not path.endswith((".json", *WEIGHTS_SUFFIXES)):
         return _directory(handle, fetch.fetch_module(handle, terms))
     name = path.rsplit("/", 1)[-1]
@@ -227,22 +217,6 @@ def _url(handle: str, terms: Terms) -> ElmoSource:
         )
     other = urlunsplit(urlsplit(handle)._replace(path=path.removesuffix(name) + partner))
     return _pair(handle, (handle, other) if name.endswith(".json") else (other, handle), terms)
-
-
-def _expanded(part: str, handle: str) -> Path:
-    """A path of a handle, with ``~`` replaced."""
-    try:
-        return Path(part).expanduser()
-    except RuntimeError as error:
-        raise SourceError(f"ELMo {handle}: there is no home directory for the ~ in {part}.") from error
-
-
-def _checked_url(url: str) -> str:
-    """The URL, when it is one that can be fetched."""
-    parts = urlsplit(url)
-    if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
-        raise SourceError(f"ELMo {url}: only http:// and https:// addresses can be fetched.{FORMS}")
-    return url
 
 
 def _directory(handle: str, directory: Path) -> ElmoSource:
@@ -290,12 +264,3 @@ def _fingerprint(named: Iterable[tuple[str, Path]]) -> str:
     """SHA-256 over the name and the SHA-256 of each file, in the order given."""
     lines = (f"{name}\0{files.sha256(path)}\n" for name, path in named)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _nearest(path: Path) -> str:
-    """The name beside a missing path that looks most like it, as the end of a sentence."""
-    parent = path.parent
-    if not parent.is_dir():
-        return f" (nor a directory {parent})"
-    close = difflib.get_close_matches(path.name, [other.name for other in parent.iterdir()], n=1)
-    return f"; did you mean {parent / close[0]}?" if close else ""

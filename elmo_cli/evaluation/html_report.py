@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from elmo_cli.counts import counted
 from elmo_cli.evaluation.confused_pairs import confused_pairs
 from elmo_cli.evaluation.html_page import Cell, page, picture, table, text
 from elmo_cli.evaluation.report import Report
@@ -99,8 +100,8 @@ def _tiles(report: Report) -> str:
         (
             "accuracy",
             report.accuracy,
-            f"{hits:,} of {report.num_rows:,} rows; always answering the most frequent class would give "
-            f"{support.max() / report.num_rows:.4f}",
+            f"{hits:,} of {counted(report.num_rows, 'row', form=',')}; always answering the most frequent "
+            f"class would give {support.max() / report.num_rows:.4f}",
         ),
         ("macro F1", report.macro_f1, "every class counts the same"),
         ("weighted F1", report.weighted_f1, "every row counts the same"),
@@ -141,7 +142,7 @@ def _per_class(report: Report) -> str:
         ]
         for label, one in known
     ]
-    caption = f"Scores of the {len(known):,} classes, the lowest F1 first"
+    caption = f"Scores of the {counted(len(known), 'class', 'classes', form=',')}, the lowest F1 first"
     return table(caption, ["class", "precision", "recall", "F1", "rows"], rows)
 
 

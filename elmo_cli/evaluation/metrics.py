@@ -136,8 +136,9 @@ def _nothing_known(found: Sequence[str], known: Sequence[str], num_rows: int) ->
     def some(labels: Sequence[str]) -> str:
         return ", ".join(shorten(label, 32) for label in labels[:5]) + (", ..." if len(labels) > 5 else "")
 
+    no_row = "The only row has no" if num_rows == 1 else f"None of the {num_rows} rows has a"
     return (
-        f"None of the {num_rows} rows has a label that training saw. Found: {some(found)}. "
+        f"{no_row} label that training saw. Found: {some(found)}. "
         f"Training saw: {some(known)}. Is this the right label column?"
     )
 

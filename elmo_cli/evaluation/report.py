@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elmo_cli.counts import counted
 from elmo_cli.evaluation.confused_pairs import confused_pairs
 from elmo_cli.evaluation.text_table import decimal, shorten, table, width_of
 
@@ -90,7 +91,7 @@ class Report:
         hits = int(np.trace(self.confusion))
         over = "over the rows whose label training saw" if self.num_unseen_label_rows else "in nats"
         rows = [
-            ["accuracy", f"{self.accuracy:.4f}", f"{hits} of {self.num_rows} rows"],
+            ["accuracy", f"{self.accuracy:.4f}", f"{hits} of {counted(self.num_rows, 'row')}"],
             ["macro F1", f"{self.macro_f1:.4f}", "every class counts the same"],
             ["weighted F1", f"{self.weighted_f1:.4f}", "every row counts the same"],
             ["log loss", decimal(self.log_loss), over],

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elmo_cli.config import percentile
+from elmo_cli.counts import counted
 from elmo_cli.errors import ConfigError
 
 NO_LIMIT = int(np.iinfo(np.int32).max)  # tokens of a sentence that is not cut
@@ -58,10 +59,12 @@ class CutReport:
     def __str__(self) -> str:
         """Says it in a sentence."""
         if not self.num_rows_cut:
-            return f"none of {self.num_rows} rows was cut"
+            return f"none of {counted(self.num_rows, 'row')} was cut"
+        were = "was" if self.num_rows_cut == 1 else "were"
         return (
-            f"{self.num_rows_cut} of {self.num_rows} rows were cut and lost {self.num_tokens_cut} of "
-            f"{self.num_tokens} tokens ({self.num_tokens_cut / self.num_tokens:.2%})"
+            f"{self.num_rows_cut} of {counted(self.num_rows, 'row')} {were} cut and lost "
+            f"{self.num_tokens_cut} of {counted(self.num_tokens, 'token')} "
+            f"({self.num_tokens_cut / self.num_tokens:.2%})"
         )
 
 

@@ -15,6 +15,7 @@ from typing import IO, Any, Self
 import numpy as np
 import pandas as pd
 
+from elmo_cli.counts import counted
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.files import atomic_path, atomic_write
 from elmo_cli.text.formats import TableFormat, part_of
@@ -166,9 +167,11 @@ class TableWriter:
             os.truncate(beside, num_bytes)
             os.replace(beside, part)
         except OSError as error:
-            logger.warning("The %d finished rows could not be kept in %s: %s", num_rows, part, error.strerror)
+            finished = counted(num_rows, "finished row")
+            logger.warning("%s could not be kept in %s: %s", finished, part, error.strerror)
             return
-        logger.warning("%s is not finished; the first %d rows are in %s", self.target, num_rows, part)
+        first = "the first row is" if num_rows == 1 else f"the first {num_rows} rows are"
+        logger.warning("%s is not finished; %s in %s", self.target, first, part)
 
     def _delimited(self, df: pd.DataFrame, *, header: bool) -> str:
         rows = zip(*(_cells(df.iloc[:, position]) for position in range(df.shape[1])), strict=True)

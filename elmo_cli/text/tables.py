@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import pandas as pd
 
 from elmo_cli.config import DataConfig
+from elmo_cli.counts import counted
 from elmo_cli.errors import DataError
 from elmo_cli.text import lines as text_lines
 from elmo_cli.text.formats import TableFormat
@@ -170,8 +171,8 @@ def _even(
             else:
                 way_out = 'Correct the row; or give --delimiter, or --quoting if cells stand in quotes (").'
             raise DataError(
-                f"{name}, row {number}: expected {len(columns)} cells (the columns of the first row), found "
-                f"{len(cells)}. {way_out}"
+                f"{name}, row {number}: expected {counted(len(columns), 'cell')} (the columns of the "
+                f"first row), found {len(cells)}. {way_out}"
             )
         yield number, cells
 

@@ -14,9 +14,9 @@ from elmo_cli.errors import DataError, RunError
 from elmo_cli.files import write_text
 from elmo_cli.workflows.new_run import NewRun
 from elmo_cli.workflows.pretrain import PretrainResult, pretrain
-from elmo_cli.workflows.pretrain_config import PretrainConfig
-from elmo_cli.workflows.pretrain_init import InitialElmo
-from elmo_cli.workflows.pretrain_output import checkpoint_directory
+from elmo_cli.workflows.pretraining.config import PretrainConfig
+from elmo_cli.workflows.pretraining.initial_elmo import InitialElmo
+from elmo_cli.workflows.pretraining.output import checkpoint_directory
 from elmo_cli.workflows.run_directory import RunDirectory
 from elmo_cli.workflows.training_tables import TrainingTables
 

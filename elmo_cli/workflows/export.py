@@ -16,7 +16,7 @@ from elmo_cli.bilm.weights import is_half_precision, write_weights
 from elmo_cli.classifier.served_classifier import ServedClassifier, write_saved_model
 from elmo_cli.elmo.bilm_embedder import BiLMEmbedder
 from elmo_cli.elmo.embedder import Embedder, load_embedder
-from elmo_cli.elmo.hub_module import Aggregation, write_hub_module
+from elmo_cli.elmo.hub.module import Aggregation, write_hub_module
 from elmo_cli.elmo.servable import servable
 from elmo_cli.elmo.source import ElmoSource
 from elmo_cli.errors import SourceError

@@ -7,7 +7,8 @@ import numpy as np
 
 from elmo_cli import __version__
 from elmo_cli.bilm.network import BiLM
-from elmo_cli.elmo.hub_module import Aggregation
+from elmo_cli.counts import counted
+from elmo_cli.elmo.hub.module import Aggregation
 from elmo_cli.elmo.source import ElmoSource
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def elmo_card(elmo: ExportedElmo, form: Literal["hub", "hdf5"]) -> str:
         "| | |",
         "|---|---|",
         f"| source | `{source.handle}`, fingerprint `{source.fingerprint}` |",
-        f"| network | {options.lstm.num_layers} layers of LSTM {options.lstm.dim} projected to "
+        f"| network | {counted(options.lstm.num_layers, 'layer')} of LSTM {options.lstm.dim} projected to "
         f"{options.lstm.projection_dim}, both ways; {options.char_cnn.num_filters} character filters |",
         f"| parameters | {elmo.bilm.count_params():,} |",
         f"| vectors | {options.num_layers} layers of width {options.dim} |",
@@ -94,7 +95,7 @@ def serving_card(predictor: "Predictor") -> str:
         f"# Text classifier exported by elmo-export {__version__}",
         "",
         f"Made of the run `{predictor.run.path.name}` on the ELMo `{source.handle}`, fingerprint "
-        f"`{source.fingerprint}`. It reads at most {preprocessor.max_tokens} tokens of a text "
+        f"`{source.fingerprint}`. It reads at most {counted(preprocessor.max_tokens, 'token')} of a text "
         f"({preprocessor.tokenizer_name} tokenizer).",
         "",
         "## Use",

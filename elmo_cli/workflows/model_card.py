@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from elmo_cli.config import RunConfig
+from elmo_cli.counts import counted
 from elmo_cli.evaluation.report import Report
 from elmo_cli.evaluation.text_table import decimal
 from elmo_cli.text.preprocessor import Preprocessor
@@ -50,8 +51,9 @@ def model_card(
         "",
         f"Tells {len(names)} classes apart: {shown}{more}.",
         "",
-        f"It reads at most {preprocessor.max_tokens} tokens of a text ({preprocessor.tokenizer_name} "
-        "tokenizer) and knows texts like those it was trained on; on others its probabilities mean little.",
+        f"It reads at most {counted(preprocessor.max_tokens, 'token')} of a text "
+        f"({preprocessor.tokenizer_name} tokenizer) and knows texts like those it was trained on; "
+        "on others its probabilities mean little.",
         "",
         "## Scores",
         "",

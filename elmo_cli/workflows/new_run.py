@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from elmo_cli import __version__
-from elmo_cli.config import RunConfig, to_yaml
+from elmo_cli.config import RunConfig
+from elmo_cli.config_yaml import to_yaml
 from elmo_cli.errors import ElmoCliError, RunError
 from elmo_cli.files import LockedError, lock, write_text
 from elmo_cli.workflows.run_directory import FORMAT_VERSION, RunDirectory, Status

@@ -11,16 +11,16 @@ from elmo_cli.bilm.softmax import Softmax
 from elmo_cli.elmo.precision import choose_precision
 from elmo_cli.errors import ConfigError
 from elmo_cli.training.stream import Progress, load_checkpoint
-from elmo_cli.workflows.pretrain_card import model_card
-from elmo_cli.workflows.pretrain_checkpoint import Checkpoint, Identity, identity_of
-from elmo_cli.workflows.pretrain_config import PretrainConfig
-from elmo_cli.workflows.pretrain_corpus import PretrainCorpus
-from elmo_cli.workflows.pretrain_init import InitialElmo, options_of
-from elmo_cli.workflows.pretrain_log import LogEntry, PretrainResult
-from elmo_cli.workflows.pretrain_model import PretrainModel
-from elmo_cli.workflows.pretrain_output import alone_in, check_output, checkpoint_directory
-from elmo_cli.workflows.pretrain_phase import Phase, plans_of, total
-from elmo_cli.workflows.pretrain_text import TextFile, open_texts
+from elmo_cli.workflows.pretraining.card import model_card
+from elmo_cli.workflows.pretraining.checkpoint import Checkpoint, Identity, identity_of
+from elmo_cli.workflows.pretraining.config import PretrainConfig
+from elmo_cli.workflows.pretraining.corpus import PretrainCorpus
+from elmo_cli.workflows.pretraining.initial_elmo import InitialElmo, options_of
+from elmo_cli.workflows.pretraining.log import LogEntry, PretrainResult
+from elmo_cli.workflows.pretraining.model import PretrainModel
+from elmo_cli.workflows.pretraining.output import alone_in, check_output, checkpoint_directory
+from elmo_cli.workflows.pretraining.phase import Phase, plans_of, total
+from elmo_cli.workflows.pretraining.text import TextFile, open_texts
 
 __all__ = ["PretrainConfig", "PretrainResult", "pretrain"]
 

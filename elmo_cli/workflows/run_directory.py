@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from elmo_cli import __version__
-from elmo_cli.config import RunConfig, load_config
+from elmo_cli.config import RunConfig
+from elmo_cli.config_yaml import load_config
 from elmo_cli.errors import ConfigError, RunError
 from elmo_cli.files import lock, write_text
 from elmo_cli.text.preprocessor import Preprocessor

@@ -8,7 +8,7 @@ import keras
 
 from elmo_cli import __version__
 from elmo_cli.classifier.text_classifier import TextClassifier
-from elmo_cli.config import to_yaml
+from elmo_cli.config_yaml import to_yaml
 from elmo_cli.elmo.scalar_mix import ScalarMix
 from elmo_cli.workflows.new_run import NewRun
 from elmo_cli.workflows.training_tables import TrainingTables

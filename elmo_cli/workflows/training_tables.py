@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from elmo_cli.config import DataConfig, RunConfig
+from elmo_cli.counts import counted
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.files import sha256
 from elmo_cli.text.cells import labels_of, usable_rows
@@ -97,12 +98,13 @@ def read_training_tables(config: RunConfig) -> TrainingTables:
     if valid_is_split:
         kept, held_out = stratified_split(targets, data.validation_fraction, config.seed)
         train, others = table.iloc[kept], {"valid": table.iloc[held_out], **others}
-        logger.info("%d rows to learn from, %d split off for validation", len(kept), len(held_out))
+        logger.info("%s to learn from, %d split off for validation", counted(len(kept), "row"), len(held_out))
     preprocessor = Preprocessor.fit(train, data, config.text, list(others.values()))
     logger.info("%d classes: %s", preprocessor.label_set.num_classes, _listed(preprocessor.label_set.names))
     tables = {name: labelled_table(rows, preprocessor) for name, rows in {"train": train, **others}.items()}
     for name, labelled in tables.items():
-        logger.info("%s: at most %d tokens, %s", name, preprocessor.max_tokens, labelled.examples.cut)
+        most = counted(preprocessor.max_tokens, "token")
+        logger.info("%s: at most %s, %s", name, most, labelled.examples.cut)
         _check_known(name, labelled, preprocessor)
     paths = [path for path in (data.train, data.valid, data.test) if path is not None]
     return TrainingTables(

@@ -47,7 +47,7 @@ def test_both_have_the_same_loss_and_lower_it(both: tuple[Vocabulary, object, ob
 def test_recipes_are_settings_of_the_command(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(project / "benchmarks")
     module = importlib.import_module("pretrain")
-    from elmo_cli.workflows.pretrain_config import PretrainConfig
+    from elmo_cli.workflows.pretraining.config import PretrainConfig
 
     default = PretrainConfig((Path("a"),), Path("b"))
     changed = [PretrainConfig((Path("a"),), Path("b"), **settings) for settings in module.RECIPES.values()]

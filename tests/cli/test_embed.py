@@ -133,7 +133,7 @@ def test_texts_that_are_split_already_and_cut(to: Embed, tiny: Path, tmp_path: P
     out, options = tmp_path / "out.data", ["--format", "hdf5", "--pool", "none", "--tokenizer", "whitespace"]
     result = to(tmp_path / "in.txt", "-o", out, *options, "--max-length", 3)
     assert result.exit_code == 0, result.output
-    assert "At most 3 tokens of a text: 1 of 2 rows were cut and lost 1 of 5 tokens" in result.stderr
+    assert "At most 3 tokens of a text: 1 of 2 rows was cut and lost 1 of 5 tokens" in result.stderr
     oracle = Oracle(tiny / "elmo" / "options.json", tiny / "elmo" / "weights.hdf5")
     with h5py.File(out) as file:
         expected = [oracle.layers(tokens.split()).mean(axis=0) for tokens in ("It isn't cold", "Frost")]

@@ -15,8 +15,8 @@ from fetch_data import ARCHIVE, MODULE, archive, content
 from tiny_run import COMMANDS, invoke
 from web_server import Server, raw, redirect, serve
 
-from elmo_cli.elmo import download
-from elmo_cli.elmo.known import KNOWN, KnownElmo
+from elmo_cli.elmo.fetching import download
+from elmo_cli.elmo.fetching.known import KNOWN, KnownElmo
 from elmo_cli.elmo.source import resolve
 
 SHA256 = hashlib.sha256(ARCHIVE).hexdigest()
@@ -163,7 +163,7 @@ def test_503_and_then_good(server: Server) -> None:
 def test_a_public_elmo_that_no_address_gives(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     addresses = ((f"{server.url}/old",), (f"{server.url}/new.zip",))
     model = KnownElmo("test:gone", addresses, "English", "news", "free", "https://example.org")
-    monkeypatch.setattr("elmo_cli.elmo.known.KNOWN", (model,))
+    monkeypatch.setattr("elmo_cli.elmo.fetching.known.KNOWN", (model,))
     message = fails(invoke("fetch", "test:gone"), 4)
     assert "none of its 2 addresses gives it" in message
     assert f"  {server.url}/old?tf-hub-format=compressed does not exist (HTTP 404)" in message

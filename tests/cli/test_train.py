@@ -9,7 +9,8 @@ import pytest
 import yaml
 from tiny_run import KITCHEN, SKY, invoke, write_csv
 
-from elmo_cli.config import RunConfig, load_config
+from elmo_cli.config import RunConfig
+from elmo_cli.config_yaml import load_config
 from elmo_cli.files import lock
 from elmo_cli.training import loop
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from web_server import Server, serve
 
-from elmo_cli.elmo.connection import CERTIFICATE_VARIABLES
-from elmo_cli.elmo.fetch import OFFLINE_VARIABLE
+from elmo_cli.elmo.fetching.connection import CERTIFICATE_VARIABLES
+from elmo_cli.elmo.fetching.fetch import OFFLINE_VARIABLE
 
-BUILDER = Path(__file__).with_name("tf1_modules.py")
+BUILDER = Path(__file__).parent / "hub" / "tf1_modules.py"
 NATIVE_KINDS = ("elmo", "elmo-marks", "elmo-261", "elmo-261-marks", "elmo-shifted")
 FOREIGN_KINDS = ("elmo-tanh", "elmo-gates", "elmo-swapped", "elmo-more-layers", "elmo-twin")
 TF1_KINDS = (*NATIVE_KINDS, *FOREIGN_KINDS, "elmo-default", "text", "constant", "infinite", "image")

@@ -9,7 +9,7 @@ from classifier.tiny_embedder import TinyEmbedder
 
 from elmo_cli.classifier.served_classifier import ServedClassifier, write_saved_model
 from elmo_cli.classifier.text_classifier import TextClassifier
-from elmo_cli.elmo.hub_embedder import HubEmbedder
+from elmo_cli.elmo.hub.embedder import HubEmbedder
 from elmo_cli.elmo.servable import servable
 from elmo_cli.elmo.source import resolve
 from elmo_cli.errors import SourceError

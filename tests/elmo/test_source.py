@@ -2,6 +2,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import tarfile
@@ -10,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from elmo_cli.elmo import known as known_table
 from elmo_cli.elmo import source
-from elmo_cli.elmo.known import KnownElmo
+from elmo_cli.elmo.fetching import known as known_table
+from elmo_cli.elmo.fetching.known import KnownElmo
 from elmo_cli.elmo.source import ElmoSource, resolve
 from elmo_cli.errors import SourceError
 
@@ -175,6 +176,22 @@ def test_other_handles_are_refused_with_the_forms(handle):
         resolve(handle)
 
 
+@pytest.mark.parametrize("handle", ["http://[::1/x.zip", "http://a..b/x.zip", "https://[/o.json,w.hdf5"])
+def test_what_cannot_be_an_address_is_refused(handle, tmp_path, monkeypatch):
+    (tmp_path / "w.hdf5").write_bytes(WEIGHTS)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError, match=r"http.* is not a valid address"):
+        resolve(handle)
+
+
+def test_an_address_with_a_password_is_refused_without_showing_it(server):
+    address = server.url.replace("http://", "http://me:secret@")
+    with pytest.raises(SourceError, match=r"user name or password.*give the file's path") as caught:
+        resolve(f"{address}/m.tar.gz")
+    assert "secret" not in str(caught.value)
+    assert server.requests == []
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path):
     with pytest.raises(SourceError, match=r"ends in \.rar is not known"):
         resolve(str(put(tmp_path / "a", model__rar=b"Rar!") / "model.rar"))
@@ -200,12 +217,26 @@ def test_urls_of_both_files(server):
     assert resolve(f"{server.url}/o.json,{server.url}/w.hdf5", offline=True) == found
 
 
+def test_offline_a_pair_of_urls_says_how_to_fetch_both(server):
+    pair = f"{server.url}/o.json,{server.url}/w.hdf5"
+    with pytest.raises(SourceError, match=rf"o\.json is not in the cache.*elmo-fetch {re.escape(pair)}\."):
+        resolve(pair, offline=True)
+
+
+@pytest.mark.parametrize("query", ["", "?download=true"])
 @pytest.mark.parametrize("name", ["elmo_options.json", "elmo_weights.hdf5"])
-def test_the_url_of_either_file(server, name):
+def test_the_url_of_either_file(server, name, query):
     server.pages = {"/m/elmo_options.json": OPTIONS, "/m/elmo_weights.hdf5": WEIGHTS}
-    found = resolve(f"{server.url}/m/{name}")
-    assert found.handle == f"{server.url}/m/{name}"
+    found = resolve(f"{server.url}/m/{name}{query}")
+    assert found.handle == f"{server.url}/m/{name}{query}"
     assert found.weights_path.read_bytes() == WEIGHTS
+    assert {path.partition("?")[2] for path, _ in server.requests} == {query.removeprefix("?")}
+
+
+def test_urls_of_both_files_may_have_a_query(server):
+    server.pages = {"/o.json": OPTIONS, "/w.hdf5": WEIGHTS}
+    found = resolve(f"{server.url}/o.json?download=true,{server.url}/w.hdf5?download=true")
+    assert found.weights_path.name == "w.hdf5"
 
 
 def test_the_url_of_a_module(server, hub, tmp_path):

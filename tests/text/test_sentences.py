@@ -42,6 +42,8 @@ def test_what_is_cut_is_counted_and_said() -> None:
     assert report == CutReport(num_rows=4, num_rows_cut=2, num_tokens=10, num_tokens_cut=4)
     assert str(report) == "2 of 4 rows were cut and lost 4 of 10 tokens (40.00%)"
     assert str(cut_report(token_counts(JOINED), 5)) == "none of 4 rows was cut"
+    assert str(cut_report(token_counts(["a"]), 5)) == "none of 1 row was cut"
+    assert str(cut_report(token_counts(["a b"]), 1)) == "1 of 1 row was cut and lost 1 of 2 tokens (50.00%)"
 
 
 def test_what_is_cut_of_two_pieces_adds_up() -> None:

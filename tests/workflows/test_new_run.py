@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from elmo_cli.config import ElmoConfig, RunConfig, load_config
+from elmo_cli.config import ElmoConfig, RunConfig
+from elmo_cli.config_yaml import load_config
 from elmo_cli.errors import DataError, RunError
 from elmo_cli.workflows import new_run
 from elmo_cli.workflows.new_run import NewRun

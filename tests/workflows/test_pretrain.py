@@ -21,11 +21,11 @@ from elmo_cli.config import DataConfig
 from elmo_cli.errors import ConfigError, DataError, RunError, SourceError
 from elmo_cli.files import lock
 from elmo_cli.training.stream import read_facts, save_checkpoint
-from elmo_cli.workflows import pretrain_checkpoint, pretrain_corpus
 from elmo_cli.workflows.pretrain import PretrainConfig, pretrain
-from elmo_cli.workflows.pretrain_model import PretrainModel
-from elmo_cli.workflows.pretrain_phase import Phase
-from elmo_cli.workflows.pretrain_text import TextFile
+from elmo_cli.workflows.pretraining import checkpoint, corpus
+from elmo_cli.workflows.pretraining.model import PretrainModel
+from elmo_cli.workflows.pretraining.phase import Phase
+from elmo_cli.workflows.pretraining.text import TextFile
 
 
 def sentences(seed: int, number: int) -> str:
@@ -196,10 +196,10 @@ def test_a_text_with_other_content_does_not_go_on(trained, texts: Path, tmp_path
 
 
 def test_large_texts_are_known_by_name_and_size(trained, texts: Path, monkeypatch) -> None:
-    monkeypatch.setattr(pretrain_checkpoint, "_MOST_BYTES_HASHED", 100)
+    monkeypatch.setattr(checkpoint, "_MOST_BYTES_HASHED", 100)
     size = (texts / "train.txt").stat().st_size
     path = texts / "train.txt"
-    identity = pretrain_checkpoint.identity_of(
+    identity = checkpoint.identity_of(
         config_for(texts, trained[0]), SIZES["tiny"], "float32", [TextFile("train", path, path)], None
     )
     assert identity["text file 1"] == f"train.txt, {size} bytes"
@@ -268,7 +268,7 @@ def test_an_output_that_cannot_be_made_is_said_before_the_text_is_read(
     texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(pretrain_corpus, "count_words", None)  # calling it would fail
+    monkeypatch.setattr(corpus, "count_words", None)  # calling it would fail
     with pytest.raises(RunError, match="elmo cannot be used: Not a directory"):
         pretrain(config_for(texts, tmp_path / "file" / "elmo"))
     monkeypatch.setattr(os, "access", lambda path, mode: False)

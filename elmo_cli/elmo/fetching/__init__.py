@@ -1,0 +1,1 @@
+"""Bringing an ELMo to this machine: public models, downloads that arrive, archives, their content."""

@@ -1,0 +1,1 @@
+"""What `elmo_cli.workflows.pretrain` is made of: texts, corpus, the model in training, checkpoints."""

@@ -1,0 +1,176 @@
+"""What elmo-pretrain is given to read → files with one tokenised sentence a line."""
+
+import glob
+import itertools
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from elmo_cli.bilm.corpus import decode_lines, read_lines
+from elmo_cli.config import DataConfig
+from elmo_cli.counts import counted
+from elmo_cli.errors import ConfigError, DataError, RunError
+from elmo_cli.files import atomic_write
+from elmo_cli.text.cells import texts_of
+from elmo_cli.text.columns import jsonl_column, resolve_column, table_name
+from elmo_cli.text.formats import kind_of_name
+from elmo_cli.text.sniffing import sniff_format
+from elmo_cli.text.tables import stream_table
+from elmo_cli.text.tokens import tokenizer
+from elmo_cli.workflows.pretraining.config import PretrainConfig
+
+logger = logging.getLogger(__name__)
+
+STANDARD_INPUT = Path("-")
+_ROWS_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """Sentences to train on or to measure on.
+
+    Args:
+        name: What the model card calls them.
+        path: Tokens separated by white space, one sentence a line, UTF-8, plain or .gz.
+        source: The file whose content tells whether a training goes on with the same text.
+    """
+
+    name: str
+    path: Path
+    source: Path
+
+
+def open_texts(
+    given: Iterable[Path], config: PretrainConfig, directory: Path, name: str, *, resume: bool
+) -> list[TextFile]:
+    """Finds the files, and tokenises those that are not tokenised yet.
+
+    Text that is tokenised is read where it is. Columns of tables, text for which the configuration names a
+    tokenizer, and what can be read only once, such as standard input, become files of tokenised text.
+
+    Args:
+        given: Paths, patterns such as ``corpus/*.gz``, or ``-`` for standard input.
+        config: How to read and tokenise.
+        directory: Where tokenised text is kept for as long as training may go on.
+        name: Its files are called ``NAME-0.txt`` and so on.
+        resume: Use what stands in the directory already.
+
+    Returns:
+        The texts, in the order given.
+
+    Raises:
+        ConfigError: If standard input is given twice.
+        DataError: For a directory, a file that is not there, a pattern that matches nothing, or a table
+            that cannot be read; names file, row and column.
+        RunError: If a text that was tokenised before is gone, or the directory cannot be written.
+    """
+    paths = _expand(given)
+    if paths.count(STANDARD_INPUT) > 1:
+        raise ConfigError("Standard input (-) is given twice, but it can be read only once.")
+    texts = []
+    for i, path in enumerate(paths):
+        reading, once = _as_table(path, config.data), read_once(path)
+        if not once and reading is None and config.tokenizer in (None, "whitespace"):
+            texts.append(TextFile(path.name, path, path))
+            continue
+        target = directory / f"{name}-{i}.txt"
+        if resume and not target.is_file():
+            raise RunError(f"{target} is missing, without which training cannot go on. Start anew.")
+        if not resume:
+            _tokenise(path, reading, config.tokenizer, target)
+        source_name = "standard input" if path == STANDARD_INPUT else path.name
+        texts.append(TextFile(source_name, target, target if once else path))
+    return texts
+
+
+def _expand(given: Iterable[Path]) -> list[Path]:
+    """Replaces patterns that no shell replaced, as in quotes or in a configuration, by what they match.
+
+    What is missing is said here, before a large text in front of it is read in vain.
+    """
+    paths: list[Path] = []
+    for path in given:
+        if path.is_dir():
+            raise DataError(f"{path} is a directory. Name the files in it, for example with {path / '*'}.")
+        if path == STANDARD_INPUT or path.exists():
+            paths.append(path)
+            continue
+        if not glob.has_magic(str(path)):
+            raise DataError(f"{path}: there is no such file. Check the path.")
+        matches = [
+            match for match in map(Path, sorted(glob.glob(str(path), recursive=True))) if match.is_file()
+        ]
+        if not matches:
+            raise DataError(f"{path}: no file matches this pattern. Check the path.")
+        paths += matches
+    return paths
+
+
+def read_once(path: Path) -> bool:
+    """Returns whether it is standard input or another pipe, which gives its text a single time."""
+    return path == STANDARD_INPUT or (path.exists() and not path.is_file())
+
+
+def _as_table(path: Path, data: DataConfig) -> DataConfig | None:
+    """Returns how to read a table; None for plain text in UTF-8."""
+    compressed = path.suffix == ".gz"
+    if kind_of_name(path.stem if compressed else path) is not None:
+        if compressed and data.format != "lines":
+            raise DataError(
+                f"{path} is a compressed table. Unpack it, or pipe it in: "
+                f"gunzip -c {path} | elmo-pretrain - --text-column NAME …"
+            )
+        return data
+    if compressed:
+        return None
+    if data.format is not None or (data.text_column is not None and _has_columns(path, data)):
+        return data
+    return replace(data, format="lines") if data.encoding is not None else None
+
+
+def _has_columns(path: Path, data: DataConfig) -> bool:
+    """Whether a file whose name does not tell is a table; a pipe is one where a column was named."""
+    return (
+        read_once(path) or sniff_format(path, data, expected_columns=[str(data.text_column)]).kind != "lines"
+    )
+
+
+def _tokenise(path: Path, reading: DataConfig | None, tokenizer_name: str | None, target: Path) -> None:
+    plain = reading is None or reading.format == "lines"
+    chosen = tokenizer(tokenizer_name or ("whitespace" if plain else "treebank"))
+    count = 0
+    with atomic_write(target) as file:
+        for texts in _plain_texts(path) if reading is None else _column(path, reading):
+            joined = [text for text in chosen.join_all(texts) if text]
+            file.writelines(f"{text}\n" for text in joined)
+            count += len(joined)
+    logger.info("%s: %s, split into tokens by the %s tokenizer", path, counted(count, "text"), chosen.name)
+
+
+def _plain_texts(path: Path) -> Iterator[Sequence[str]]:
+    """Yields lines, some at a time."""
+    is_standard_input = path == STANDARD_INPUT
+    lines = decode_lines(sys.stdin.buffer, "standard input") if is_standard_input else read_lines(path)
+    while some := list(itertools.islice(lines, _ROWS_AT_ONCE)):
+        yield some
+
+
+def _column(path: Path, data: DataConfig) -> Iterator[Sequence[str]]:
+    """Yields the texts of a table, some at a time."""
+    source = sys.stdin.buffer if path == STANDARD_INPUT else path
+    expected = [data.text_column] if data.text_column else []
+    column, found, table = data.text_column, False, pd.DataFrame()
+    for table in stream_table(source, data, chunk_rows=_ROWS_AT_ONCE, expected_columns=expected):
+        column = column or resolve_column(table, None, "text")
+        # Each row of JSONL may have other columns than the row before.
+        is_jsonl = table.attrs["format"].kind == "jsonl"
+        name = jsonl_column(table, column) if is_jsonl else resolve_column(table, column, "text")
+        if name is not None:
+            found = True
+            yield texts_of(table, name)
+    if not found:
+        raise DataError(f'{table_name(table)}: no row has the column "{column}". Name it with --text-column.')
