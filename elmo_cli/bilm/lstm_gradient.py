@@ -154,7 +154,9 @@ def _backward(cell: ProjectedLSTMCell, run: _Run, kept: _Kept, after: State, ups
         _product(tf.ones_like(run.inputs[..., :1]), steps.gates)[0],
         _product(steps.hidden, steps.projected),
     )
-    return _Run(to_inputs(steps.gates), d_state, d_weights)
+    # One product of all rows: with an axis of time it would be one for each step, several times as slow.
+    d_inputs = tf.reshape(to_inputs(_rows(steps.gates)), tf.shape(run.inputs))
+    return _Run(d_inputs, d_state, d_weights)
 
 
 def _gates_gradient(
@@ -260,9 +262,12 @@ def _times_transposed(kernel: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
 
 def _product(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
     """Sums ``left[t, b]^T right[t, b]`` over all steps and sequences: (M, N)."""
-    return tf.matmul(
-        tf.reshape(left, (-1, left.shape[-1])), tf.reshape(right, (-1, right.shape[-1])), transpose_a=True
-    )
+    return tf.matmul(_rows(left), _rows(right), transpose_a=True)
+
+
+def _rows(sequences: tf.Tensor) -> tf.Tensor:
+    """Lays all steps of all sequences one below the other: (T, B, N) -> (T * B, N)."""
+    return tf.reshape(sequences, (-1, sequences.shape[-1]))
 
 
 def _gates_like(cell: ProjectedLSTMCell, run: _Run) -> tf.TensorSpec:
