@@ -94,7 +94,8 @@ class BiLM(keras.layers.Layer):
         """Returns the layers of each token; see the class."""
         # A frozen network takes no gradient, also as part of a model in training.
         training = bool(training) and self.trainable
-        return self.layers_of(self.character_cnn(character_ids), index, lengths, training=training)
+        tokens = self.character_cnn(character_ids, training=training)
+        return self.layers_of(tokens, index, lengths, training=training)
 
     def layers_of(
         self,
@@ -154,9 +155,8 @@ class BiLM(keras.layers.Layer):
         Returns:
             Every layer in both directions.
         """
-        return self.read_tokens(
-            self.character_cnn(character_ids), index, lengths, initial_states, training=training, drop=drop
-        )
+        tokens = self.character_cnn(character_ids, training=training)
+        return self.read_tokens(tokens, index, lengths, initial_states, training=training, drop=drop)
 
     def read_tokens(
         self,
