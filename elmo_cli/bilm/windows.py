@@ -6,8 +6,8 @@ of these with the kernels takes the place of the convolutions. Results are the s
 """
 
 from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from elmo_cli.bilm.characters import PADDING
@@ -51,9 +51,9 @@ def _all_filters(kernels: Sequence[tf.Tensor], widest: int) -> tf.Tensor:
     columns = []
     for kernel in kernels:
         width, dim, number = kernel.shape
-        rows: list[Any] = [tf.reshape(kernel, (width * dim, number))]
-        rows.append(tf.zeros(((widest - width) * dim, number), kernel.dtype))
-        fits = tf.range(1, widest + 1)[:, None] >= width
-        rows.append(tf.where(fits, tf.zeros((widest, number), kernel.dtype), _NEVER))
-        columns.append(tf.concat(rows, axis=0))
+        below = np.zeros(((widest - width) * dim + widest, number), np.float32)
+        below[len(below) - widest : len(below) - widest + width - 1] = _NEVER
+        columns.append(
+            tf.concat([tf.reshape(kernel, (width * dim, number)), tf.constant(below, kernel.dtype)], axis=0)
+        )
     return tf.concat(columns, axis=1)

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -242,6 +242,14 @@ class FineTuning:
             self._vectors = np.concatenate(parts)
         return self._vectors
 
+    def _forward(self, batch: Mapping[str, Any], *, training: bool, num_frozen: int) -> Any:
+        if training:
+            # All batches have one number of rows; graphs that know it are smaller and faster.
+            rows = self.config.batch_size
+            fixed = {"index": [rows, None], "lengths": [rows]}
+            batch = {**batch, **{name: tf.ensure_shape(batch[name], shape) for name, shape in fixed.items()}}
+        return self.model.call(batch, training=training, num_frozen=num_frozen)
+
     def _make_steps(self, num_frozen: int) -> BatchSteps:
         bilm = self.model.bilm
         tokens = (
@@ -253,7 +261,7 @@ class FineTuning:
         learning: list[keras.Variable] = list(self.model.classifier.trainable_variables)
         learning += [variable for layer in self.layers[num_frozen:] for variable in layer]
         return BatchSteps(
-            functools.partial(self.model.call, num_frozen=num_frozen),
+            functools.partial(self._forward, num_frozen=num_frozen),
             self.model,
             learning,
             self.optimizer,
