@@ -3,13 +3,14 @@
 import logging
 
 from elmo_cli.bilm.network import BiLM
+from elmo_cli.bilm.weights import read_weights
 from elmo_cli.classifier.fine_tuning import FineTuning, LabelledTexts, fine_tune
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.classifier.trainable_classifier import TrainableClassifier
 from elmo_cli.elmo.bilm_embedder import BiLMEmbedder
 from elmo_cli.elmo.embedder import Embedder, load_embedder
 from elmo_cli.elmo.source import resolve
-from elmo_cli.errors import ConfigError
+from elmo_cli.errors import ConfigError, SourceError
 from elmo_cli.training.arrays import class_weights
 from elmo_cli.training.checkpoints import Checkpoints
 from elmo_cli.training.history import History
@@ -94,11 +95,14 @@ def fine_tune_run(
 def _trainable(embedder: Embedder) -> BiLM:
     """Returns the network with weights of its own, float32, for gradients to be taken."""
     native = check_can_be_fine_tuned(embedder)
+    weights = native.source.weights_path
+    if weights is None:
+        raise SourceError(f"{native.source.handle}: the weights of the biLM are missing.")
     policy = "mixed_bfloat16" if native.precision == "bfloat16" else "float32"
     bilm = BiLM(native.bilm.options, "zeros", name="bilm", dtype=policy)
     bilm.build()
-    for variable, value in zip(bilm.weights, native.bilm.weights, strict=True):
-        variable.assign(value)
+    # From the file: the embedder's own are rounded to its precision.
+    read_weights(bilm, weights)
     return bilm
 
 
