@@ -61,7 +61,7 @@ class OurFineTuning:
         )
         weights_of_classes = np.ones(kernel.shape[1], np.float32)
         self._tuning = FineTuning(
-            model, rows, rows, config, top_only=False, class_weights=weights_of_classes, seed=0, first_epoch=0
+            model, rows, rows, config, top_only=False, class_weights=weights_of_classes, seed=0
         )
         self._targets = targets
 

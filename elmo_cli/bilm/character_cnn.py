@@ -68,6 +68,8 @@ class CharacterCNN(keras.layers.Layer):
 
     Call arguments:
         character_ids: int32 (M, W), values 0 to 260; W at least the widest filter.
+        training: Whether a gradient will be taken. Under TensorFlow `windows` then takes the place of
+            convolutions; it changes speed and memory, not results.
 
     Returns:
         float (M, P).
@@ -141,21 +143,29 @@ class CharacterCNN(keras.layers.Layer):
             shape=(self.projection_dim,), initializer="zeros", name="projection_bias"
         )
 
-    def call(self, character_ids: Any) -> Any:
+    def call(self, character_ids: Any, training: bool | None = None) -> Any:
         """Turns characters into token vectors; see the class."""
-        # Characters: (M, W) -> (M, W, E).
-        embedded = ops.take(self.character_embedding, character_ids, axis=0)
-        # Best window of each filter: (M, number) per width, joined to (M, F).
+        # Best window of each filter: (M, F).
         activate = ops.relu if self.activation == "relu" else ops.tanh
-        best = [
-            activate(ops.max(ops.conv(embedded, kernel, padding="valid"), axis=1) + bias)
-            for kernel, bias in zip(self.kernels, self.biases, strict=True)
-        ]
-        vectors = ops.concatenate(best, axis=-1)
+        best = self._best_windows(character_ids, training=bool(training))
+        vectors = activate(best + ops.concatenate(self.biases))
         # Highways keep the width; the projection brings it to that of the LSTMs.
         for highway in self.highways:
             vectors = highway(vectors)
         return ops.matmul(vectors, self.projection_kernel) + self.projection_bias
+
+    def _best_windows(self, character_ids: Any, *, training: bool) -> Any:
+        kernels = [ops.convert_to_tensor(kernel) for kernel in self.kernels]
+        if training and keras.backend.backend() == "tensorflow":
+            from elmo_cli.bilm.windows import best_windows
+
+            embedding = ops.convert_to_tensor(self.character_embedding)
+            return best_windows(embedding, kernels, character_ids)
+        # Characters: (M, W) -> (M, W, E); windows: (M, W - w + 1, number) per width.
+        embedded = ops.take(self.character_embedding, character_ids, axis=0)
+        return ops.concatenate(
+            [ops.max(ops.conv(embedded, kernel, padding="valid"), axis=1) for kernel in kernels], axis=-1
+        )
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns (M, P)."""

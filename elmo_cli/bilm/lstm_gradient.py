@@ -30,6 +30,13 @@ class _Run(NamedTuple):
     weights: Weights
 
 
+class _Clips(NamedTuple):
+    """A cell's bounds; see `ProjectedLSTMCell`."""
+
+    cell: float | None
+    projection: float | None
+
+
 class _Kept(NamedTuple):
     """What the forward loop keeps of its steps.
 
@@ -82,34 +89,54 @@ def scan_for_training(
 
 
 def _scan_one(cell: ProjectedLSTMCell, run: _Run) -> State:
+    clips = _Clips(cell.cell_clip, cell.projection_clip)
+
     @tf.custom_gradient
     def states_of(*flat: tf.Tensor) -> Any:
         given = tf.nest.pack_sequence_as(run, flat)
-        kept = _forward(cell, given)
-        after = State(_clip(kept.projected, cell.projection_clip), kept.memory)
+        kept, after = _traced(_forward, clips, given)
 
         def gradient(d_output: tf.Tensor, d_memory: tf.Tensor) -> Any:
-            return tf.nest.flatten(_backward(cell, given, kept, after, State(d_output, d_memory)))
+            upstream = State(d_output, d_memory)
+            return tf.nest.flatten(_traced(_backward, clips, given, kept, after, upstream))
 
         return tuple(after), gradient
 
     return State(*states_of(*tf.nest.flatten(run)))
 
 
-def _forward(cell: ProjectedLSTMCell, run: _Run) -> _Kept:
-    gates_and_memory = _compiled_activate(cell.cell_clip)
+def _traced(function: Callable[..., Any], clips: _Clips, *args: Any) -> Any:
+    """Calls a function of clips and tensors as part of a graph that all cells of one shape share.
+
+    To build the graph of a loop takes some tenths of a second; for each cell of each graph anew, seconds.
+    """
+    # What has three axes is a sequence, whose number of steps is left open. Tuples can be keys of a cache.
+    signature = tf.nest.map_structure(
+        lambda x: tf.TensorSpec([None, *x.shape[1:]] if x.shape.rank == 3 else x.shape, x.dtype), args
+    )
+    return _graph(function, clips, signature)(*args)
+
+
+@functools.cache
+def _graph(function: Callable[..., Any], clips: _Clips, signature: tuple[Any, ...]) -> Callable[..., Any]:
+    return tf.function(functools.partial(function, clips), input_signature=signature, autograph=False)
+
+
+def _forward(clips: _Clips, run: _Run) -> tuple[_Kept, State]:
+    gates_and_memory = _compiled_activate(clips.cell)
 
     def step(carried: State, inputs: tf.Tensor) -> tuple[State, _Kept]:
         gates = tf.matmul(tf.concat([inputs, carried.output], axis=-1), run.weights.kernel)
         memory, hidden = gates_and_memory(gates, run.weights.bias, carried.memory)
         projected = tf.matmul(hidden, run.weights.projection_kernel)
-        return State(_clip(projected, cell.projection_clip), memory), _Kept(gates, memory, projected)
+        return State(_clip(projected, clips.projection), memory), _Kept(gates, memory, projected)
 
-    like = _Kept(_gates_like(cell, run), run.state.memory, run.state.output)
-    return scan(step, run.state, run.inputs, like=like)[1]
+    like = _Kept(_gates_like(run), run.state.memory, run.state.output)
+    kept = scan(step, run.state, run.inputs, like=like)[1]
+    return kept, State(_clip(kept.projected, clips.projection), kept.memory)
 
 
-def _backward(cell: ProjectedLSTMCell, run: _Run, kept: _Kept, after: State, upstream: State) -> _Run:
+def _backward(clips: _Clips, run: _Run, kept: _Kept, after: State, upstream: State) -> _Run:
     """Returns the gradients with respect to `run`, given those with respect to `after`."""
     before = State(
         *(tf.concat([first[None], later[:-1]], axis=0) for first, later in zip(run.state, after, strict=True))
@@ -123,9 +150,9 @@ def _backward(cell: ProjectedLSTMCell, run: _Run, kept: _Kept, after: State, ups
             run.weights.projection_kernel,
         )
     )
-    gates_gradient = _compiled_gates_gradient(cell.cell_clip)
+    gates_gradient = _compiled_gates_gradient(clips.cell)
     # 1 where the projection's clip let the gradient through, else 0.
-    inside = _through_clip(tf.ones_like(kept.projected), kept.projected, cell.projection_clip)
+    inside = _through_clip(tf.ones_like(kept.projected), kept.projected, clips.projection)
 
     def step(later: State, at: Any) -> tuple[State, _StepGradient]:
         gates, memory, inside, direct = at
@@ -137,7 +164,7 @@ def _backward(cell: ProjectedLSTMCell, run: _Run, kept: _Kept, after: State, ups
         return State(to_output(d_gates), d_memory), _StepGradient(d_gates, hidden, d_projected)
 
     like = _StepGradient(
-        _gates_like(cell, run),
+        _gates_like(run),
         tf.TensorSpec(run.state.memory.shape, run.inputs.dtype),
         run.state.output,
     )
@@ -154,7 +181,9 @@ def _backward(cell: ProjectedLSTMCell, run: _Run, kept: _Kept, after: State, ups
         _product(tf.ones_like(run.inputs[..., :1]), steps.gates)[0],
         _product(steps.hidden, steps.projected),
     )
-    return _Run(to_inputs(steps.gates), d_state, d_weights)
+    # One product of all rows: with an axis of time it would be one for each step, several times as slow.
+    d_inputs = tf.reshape(to_inputs(_rows(steps.gates)), tf.shape(run.inputs))
+    return _Run(d_inputs, d_state, d_weights)
 
 
 def _gates_gradient(
@@ -203,8 +232,10 @@ def _gates_gradient(
 
 
 # What lies between two products is compiled into one pass over memory. That is done anew for every number of
-# rows and takes half a second, so cells share it, and the small batches of small texts go without.
+# rows and takes half a second, so cells share it, and small batches go without: those below _MANY_ROWS, or
+# below _SOME_ROWS where all batches have one number of rows, which is known while the graph is built.
 _MANY_ROWS = 64
+_SOME_ROWS = 16
 
 
 @functools.cache
@@ -225,6 +256,9 @@ def _compiled_for_many_rows(function: Callable[..., Any]) -> Callable[..., Any]:
     compiled = tf.function(function, jit_compile=True, autograph=False)
 
     def choose(*args: tf.Tensor) -> Any:
+        rows = args[0].shape[0]
+        if rows is not None:
+            return compiled(*args) if rows >= _SOME_ROWS else function(*args)
         many = tf.shape(args[0])[0] >= _MANY_ROWS
         return tf.cond(many, lambda: compiled(*args), lambda: function(*args))
 
@@ -260,10 +294,14 @@ def _times_transposed(kernel: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
 
 def _product(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
     """Sums ``left[t, b]^T right[t, b]`` over all steps and sequences: (M, N)."""
-    return tf.matmul(
-        tf.reshape(left, (-1, left.shape[-1])), tf.reshape(right, (-1, right.shape[-1])), transpose_a=True
-    )
+    return tf.matmul(_rows(left), _rows(right), transpose_a=True)
 
 
-def _gates_like(cell: ProjectedLSTMCell, run: _Run) -> tf.TensorSpec:
-    return tf.TensorSpec((run.state.memory.shape[0], 4 * cell.dim), run.inputs.dtype)
+def _rows(sequences: tf.Tensor) -> tf.Tensor:
+    """Lays all steps of all sequences one below the other: (T, B, N) -> (T * B, N)."""
+    return tf.reshape(sequences, (-1, sequences.shape[-1]))
+
+
+def _gates_like(run: _Run) -> tf.TensorSpec:
+    rows, dim = run.state.memory.shape
+    return tf.TensorSpec((rows, 4 * dim), run.inputs.dtype)

@@ -94,7 +94,8 @@ class BiLM(keras.layers.Layer):
         """Returns the layers of each token; see the class."""
         # A frozen network takes no gradient, also as part of a model in training.
         training = bool(training) and self.trainable
-        return self.layers_of(self.character_cnn(character_ids), index, lengths, training=training)
+        tokens = self.character_cnn(character_ids, training=training)
+        return self.layers_of(tokens, index, lengths, training=training)
 
     def layers_of(
         self,
@@ -154,9 +155,8 @@ class BiLM(keras.layers.Layer):
         Returns:
             Every layer in both directions.
         """
-        return self.read_tokens(
-            self.character_cnn(character_ids), index, lengths, initial_states, training=training, drop=drop
-        )
+        tokens = self.character_cnn(character_ids, training=training)
+        return self.read_tokens(tokens, index, lengths, initial_states, training=training, drop=drop)
 
     def read_tokens(
         self,
@@ -189,6 +189,7 @@ class BiLM(keras.layers.Layer):
 
         # Context-free vectors once per distinct token: (M, P), then (T + 2, B, P) each way.
         tokens = ops.cast(tokens, self.compute_dtype)
+        tokens = ops.stop_gradient(tokens) if num_frozen else tokens
         forward = ops.take(tokens, index, axis=0)
         backward = ops.take(tokens, ops.take_along_axis(index, reverse, axis=0), axis=0)
         layers = [(forward, backward)]
@@ -199,11 +200,9 @@ class BiLM(keras.layers.Layer):
                 if initial_states
                 else [cell.initial_state(batch_size) for cell in cells]
             )
-            if layer + 1 == num_frozen:  # the lowest that learns
-                forward, backward = ops.stop_gradient(forward), ops.stop_gradient(backward)
             read = (drop(forward), drop(backward)) if drop else (forward, backward)
-            learns = training and layer + 1 >= num_frozen
-            sequences = scan_side_by_side(cells, read, states, training=learns)
+            frozen = layer + 1 < num_frozen
+            sequences = scan_side_by_side(cells, read, states, training=training and not frozen)
             if initial_states:
                 forward_sequence, backward_sequence = sequences
                 final_states.append((_last(forward_sequence, total), _last(backward_sequence, total)))
@@ -212,6 +211,8 @@ class BiLM(keras.layers.Layer):
                 outputs = [
                     output + skipped for output, skipped in zip(outputs, (forward, backward), strict=True)
                 ]
+            if frozen:
+                outputs = [ops.stop_gradient(output) for output in outputs]
             forward, backward = outputs
             layers.append((forward, backward))
         return Directions(

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,21 +43,8 @@ class LabelledTexts:
     targets: NDArray[np.int32]
 
 
-def fine_tune(
-    model: TrainableClassifier,
-    train: LabelledTexts,
-    valid: LabelledTexts,
-    config: FineTuningConfig,
-    *,
-    top_only: bool,
-    class_weights: NDArray[np.float32],
-    seed: int,
-    before: History,
-    checkpoints: Checkpoints | None = None,
-) -> History:
-    """Trains all of a model, or its upper part, and leaves it with the weights of the last epoch.
-
-    Where that is less accurate on the validation rows than the model was before, it is left as it was.
+class FineTuning:
+    """What `fine_tune` works with: batches, optimizer, a compiled step per number of frozen layers.
 
     Args:
         model: Trained with ELMo frozen.
@@ -66,60 +53,7 @@ def fine_tune(
         config: How; see `FineTuningConfig`.
         top_only: Whether the upper LSTM layer alone learns, and none below it.
         class_weights: What a row of each class counts in the loss, float32 (C,).
-        seed: Decides the order of rows and dropout.
-        before: The training that this one goes on with.
-        checkpoints: See `training.loop.fit`.
-
-    Returns:
-        What happened, the epochs before included.
-
-    Raises:
-        ConfigError: When a loss is no longer a number, or memory does not suffice.
-        RunError: When a checkpoint cannot be written, or is of another training.
-    """
-    tuning = FineTuning(
-        model,
-        train,
-        valid,
-        config,
-        top_only=top_only,
-        class_weights=class_weights,
-        seed=seed,
-        first_epoch=len(before.epochs),
-    )
-    best = Best(before.best_epoch, before.best.val_loss, tuple(model.get_weights()))
-    try:
-        return run_epochs(
-            model,
-            tuning.train_epoch,
-            tuning.evaluate,
-            KeepLast(best, before.best.val_accuracy),
-            num_epochs=len(before.epochs) + config.epochs,
-            learning_rate=config.learning_rate,
-            optimizer=tuning.optimizer,
-            earlier=before.epochs,
-            checkpoints=checkpoints,
-        )
-    except tf.errors.ResourceExhaustedError as error:
-        raise ConfigError(
-            f"Memory does not suffice to fine-tune with {config.batch_size} texts of up to "
-            f"{tuning.train_batches.lengths.max()} tokens at once. Use smaller batches (--set "
-            f"fine_tuning.batch_size={max(1, config.batch_size // 2)}), or cut texts shorter (--max-length)."
-        ) from error
-
-
-class FineTuning:
-    """What `fine_tune` works with: batches, optimizer, a compiled step per number of frozen layers.
-
-    Args:
-        model: As for `fine_tune`, as are those that follow.
-        train: The training rows.
-        valid: The validation rows.
-        config: How.
-        top_only: Whether the upper LSTM layer alone learns.
-        class_weights: What a row of each class counts.
         seed: Decides the order of rows.
-        first_epoch: Number of epochs before the first one here.
     """
 
     def __init__(
@@ -132,13 +66,11 @@ class FineTuning:
         top_only: bool,
         class_weights: NDArray[np.float32],
         seed: int,
-        first_epoch: int,
     ) -> None:
         self.model, self.config, self.class_weights, self.seed = model, config, class_weights, seed
         self.train_targets, self.valid_targets = train.targets, valid.targets
         self.train_batches = TokenBatches(train.texts, model.bilm.options)
         self.valid_batches = TokenBatches(valid.texts, model.bilm.options)
-        self.first_epoch = first_epoch
         self.steps_per_epoch = math.ceil(len(train.targets) / config.batch_size)
         self.num_steps = config.epochs * self.steps_per_epoch
         self.layers = model.layer_variables()
@@ -174,8 +106,7 @@ class FineTuning:
         return max(self.least_frozen, min(begun))
 
     def train_epoch(self, epoch: int) -> tuple[float, float]:
-        """Takes the steps of an epoch; returns mean loss and accuracy."""
-        epoch -= self.first_epoch
+        """Takes the steps of an epoch, from 0; returns mean loss and accuracy."""
         sums = []
         for number, rows in enumerate(self._shown(self._epoch_batches(epoch), epoch)):
             step = epoch * self.steps_per_epoch + number
@@ -230,8 +161,9 @@ class FineTuning:
         """Returns what the character CNN, still unchanged, gives for all words: float32 (V, P)."""
         if self._vectors is None:
             characters, cnn = self.train_batches.characters, self.model.bilm.character_cnn
+            # As in training: no padding is convolved.
             convolve = tf.function(
-                lambda ids: tf.cast(cnn(ids), tf.float32),
+                lambda ids: tf.cast(cnn(ids, training=True), tf.float32),
                 input_signature=[tf.TensorSpec([None, characters.shape[1]], tf.int32)],
                 autograph=False,
             )
@@ -241,6 +173,14 @@ class FineTuning:
             ]
             self._vectors = np.concatenate(parts)
         return self._vectors
+
+    def _forward(self, batch: Mapping[str, Any], *, training: bool, num_frozen: int) -> Any:
+        if training:
+            # All batches have one number of rows; graphs that know it are smaller and faster.
+            rows = self.config.batch_size
+            fixed = {"index": [rows, None], "lengths": [rows]}
+            batch = {**batch, **{name: tf.ensure_shape(batch[name], shape) for name, shape in fixed.items()}}
+        return self.model.call(batch, training=training, num_frozen=num_frozen)
 
     def _make_steps(self, num_frozen: int) -> BatchSteps:
         bilm = self.model.bilm
@@ -253,12 +193,51 @@ class FineTuning:
         learning: list[keras.Variable] = list(self.model.classifier.trainable_variables)
         learning += [variable for layer in self.layers[num_frozen:] for variable in layer]
         return BatchSteps(
-            functools.partial(self.model.call, num_frozen=num_frozen),
+            functools.partial(self._forward, num_frozen=num_frozen),
             self.model,
             learning,
             self.optimizer,
             tokens | sentences,
         )
+
+
+def fine_tune(tuning: FineTuning, before: History, *, checkpoints: Checkpoints | None = None) -> History:
+    """Trains all of a model, or its upper part, and leaves it with the weights of the last epoch.
+
+    Where that is less accurate on the validation rows than the model was before, it is left as it was.
+
+    Args:
+        tuning: What is trained, and how; its model was trained with ELMo frozen.
+        before: The training that this one goes on with.
+        checkpoints: See `training.loop.fit`.
+
+    Returns:
+        What happened, the epochs before included.
+
+    Raises:
+        ConfigError: When a loss is no longer a number, or memory does not suffice.
+        RunError: When a checkpoint cannot be written, or is of another training.
+    """
+    model, config = tuning.model, tuning.config
+    best = Best(before.best_epoch, before.best.val_loss, tuple(model.get_weights()))
+    try:
+        return run_epochs(
+            model,
+            lambda epoch: tuning.train_epoch(epoch - len(before.epochs)),
+            tuning.evaluate,
+            KeepLast(best, before.best.val_accuracy),
+            num_epochs=len(before.epochs) + config.epochs,
+            learning_rate=config.learning_rate,
+            optimizer=tuning.optimizer,
+            earlier=before.epochs,
+            checkpoints=checkpoints,
+        )
+    except tf.errors.ResourceExhaustedError as error:
+        raise ConfigError(
+            f"Memory does not suffice to fine-tune with {config.batch_size} texts of up to "
+            f"{tuning.train_batches.lengths.max()} tokens at once. Use smaller batches (--set "
+            f"fine_tuning.batch_size={max(1, config.batch_size // 2)}), or cut texts shorter (--max-length)."
+        ) from error
 
 
 def _means(sums: list[Sums], num_rows: int) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,26 @@ class LabelledArrays:
             used_as = np.empty(len(chosen), np.int32)
             used_as[places] = np.arange(len(chosen))
             yield Block(self.inputs[rows[places]], self.targets[chosen[places]], used_as)
+
+
+def class_weights(
+    kind: Literal["none", "balanced"], targets: NDArray[np.int32], num_classes: int
+) -> NDArray[np.float32]:
+    """Says what a row of each class counts in the loss.
+
+    Args:
+        kind: `TrainingConfig.class_weight`.
+        targets: Class ids of the training rows, int32 (N,).
+        num_classes: Number of classes C.
+
+    Returns:
+        float32 (C,): ones, or those of `balanced_class_weights`.
+    """
+    return (
+        balanced_class_weights(targets, num_classes)
+        if kind == "balanced"
+        else np.ones(num_classes, np.float32)
+    )
 
 
 def balanced_class_weights(targets: NDArray[np.int32], num_classes: int) -> NDArray[np.float32]:

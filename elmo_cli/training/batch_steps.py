@@ -44,12 +44,15 @@ class BatchSteps:
 
     def _train(self, batch: Mapping[str, Any]) -> Sums:
         """Takes one step; returns three float32 sums over the rows: cross-entropy, weights, correct ones."""
-        with tf.GradientTape() as tape:
+        learning = [variable.value for variable in self._variables]
+        # What depends on none of them is not recorded, which saves its gradient from being built.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(learning)
             logits = self._forward(batch, training=True)
             losses = batch["weights"] * cross_entropy(batch["targets"], logits)
             mean_loss = tf.reduce_sum(losses) / _num_rows(batch)
             loss = tf.add_n([mean_loss, *self._model.losses])
-        gradients = tape.gradient(loss, [variable.value for variable in self._variables])
+        gradients = tape.gradient(loss, learning)
         # A sparse gradient may name a row twice; only its dense sum has the right square.
         self._optimizer.apply([tf.convert_to_tensor(one) for one in gradients], self._variables)
         return _sums(batch, logits, losses)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from elmo_cli.config import TrainingConfig
 from elmo_cli.training.adam import FusedAdam
-from elmo_cli.training.arrays import LabelledArrays, balanced_class_weights
+from elmo_cli.training.arrays import LabelledArrays, class_weights
 from elmo_cli.training.callbacks import KeepBest, ShowProgress, StopOnNaN
 from elmo_cli.training.checkpoints import Checkpoints
 from elmo_cli.training.determinism import make_deterministic
@@ -74,7 +74,8 @@ def fit(
         KeyboardInterrupt: On Ctrl-C during the first epoch.
     """
     make_deterministic(seed)
-    class_weights = _class_weights(train, valid, config)
+    num_classes = 1 + int(max(train.targets.max(), valid.targets.max()))
+    weights = class_weights(config.class_weight, train.targets, num_classes)
     model(train.inputs[:1].astype(np.float32))  # A model that was never called has no variables yet.
     optimizer = FusedAdam(config.learning_rate)
     shape, dtype = train.inputs.shape[1:], train.inputs.dtype.name
@@ -82,12 +83,12 @@ def fit(
 
     def train_epoch(epoch: int) -> tuple[float, float]:
         order = epoch_order(len(train), seed=seed, epoch=epoch)
-        return _train_epoch(steps, train, order, class_weights)
+        return _train_epoch(steps, train, order, weights)
 
     return run_epochs(
         model,
         train_epoch,
-        lambda: _evaluate(steps, valid, class_weights),
+        lambda: _evaluate(steps, valid, weights),
         KeepBest(config.patience),
         num_epochs=config.epochs,
         learning_rate=config.learning_rate,
@@ -175,28 +176,19 @@ def run_epochs(
     return history
 
 
-def _class_weights(
-    train: LabelledArrays, valid: LabelledArrays, config: TrainingConfig
-) -> NDArray[np.float32]:
-    num_classes = 1 + int(max(train.targets.max(), valid.targets.max()))
-    if config.class_weight == "balanced":
-        return balanced_class_weights(train.targets, num_classes)
-    return np.ones(num_classes, np.float32)
-
-
 def _train_epoch(
-    steps: Steps, train: LabelledArrays, order: NDArray[np.int64], class_weights: NDArray[np.float32]
+    steps: Steps, train: LabelledArrays, order: NDArray[np.int64], weights: NDArray[np.float32]
 ) -> tuple[float, float]:
     """Takes the steps of one epoch; returns mean loss and accuracy."""
     # Whole batches, so that the blocks cut none of them in two.
     block_rows = steps.batch_size * max(1, _block_rows(train) // steps.batch_size)
-    blocks = feed(train, order, block_rows=block_rows, class_weights=class_weights)
+    blocks = feed(train, order, block_rows=block_rows, class_weights=weights)
     return _means([steps.train(*block) for block in blocks], len(train))
 
 
-def _evaluate(steps: Steps, valid: LabelledArrays, class_weights: NDArray[np.float32]) -> tuple[float, float]:
+def _evaluate(steps: Steps, valid: LabelledArrays, weights: NDArray[np.float32]) -> tuple[float, float]:
     """Returns mean loss and accuracy."""
-    blocks = feed(valid, np.arange(len(valid)), block_rows=_block_rows(valid), class_weights=class_weights)
+    blocks = feed(valid, np.arange(len(valid)), block_rows=_block_rows(valid), class_weights=weights)
     return _means([steps.evaluate(*block[:3]) for block in blocks], len(valid))
 
 

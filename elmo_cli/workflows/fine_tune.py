@@ -2,17 +2,16 @@
 
 import logging
 
-import numpy as np
-
 from elmo_cli.bilm.network import BiLM
-from elmo_cli.classifier.fine_tuning import LabelledTexts, fine_tune
+from elmo_cli.bilm.weights import read_weights
+from elmo_cli.classifier.fine_tuning import FineTuning, LabelledTexts, fine_tune
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.classifier.trainable_classifier import TrainableClassifier
 from elmo_cli.elmo.bilm_embedder import BiLMEmbedder
 from elmo_cli.elmo.embedder import Embedder, load_embedder
 from elmo_cli.elmo.source import resolve
-from elmo_cli.errors import ConfigError
-from elmo_cli.training.arrays import balanced_class_weights
+from elmo_cli.errors import ConfigError, SourceError
+from elmo_cli.training.arrays import class_weights
 from elmo_cli.training.checkpoints import Checkpoints
 from elmo_cli.training.history import History
 from elmo_cli.workflows.new_run import NewRun
@@ -67,31 +66,25 @@ def fine_tune_run(
         bilm, classifier.pooling, classifier.classifier, dropout=config.fine_tuning.dropout, seed=config.seed
     )
     model.build()
-    train, valid = _labelled(tables.train), _labelled(tables.valid)
-    num_classes = tables.preprocessor.label_set.num_classes
-    balanced = config.training.class_weight == "balanced"
+    train = _labelled(tables.train)
     logger.info(
         "Fine-tuning %s of ELMo: %d epochs",
         "the upper layer" if config.elmo.trainable == "top" else "all layers",
         config.fine_tuning.epochs,
     )
-    history = fine_tune(
+    tuning = FineTuning(
         model,
         train,
-        valid,
+        _labelled(tables.valid),
         config.fine_tuning,
         top_only=config.elmo.trainable == "top",
-        class_weights=(
-            balanced_class_weights(train.targets, num_classes)
-            if balanced
-            else np.ones(num_classes, np.float32)
+        class_weights=class_weights(
+            config.training.class_weight, train.targets, tables.preprocessor.label_set.num_classes
         ),
         seed=config.seed,
-        before=history,
-        checkpoints=Checkpoints(
-            run.directory.checkpoints / _CHECKPOINTS, identity=identity, resume=run.resume
-        ),
     )
+    checkpoints = Checkpoints(run.directory.checkpoints / _CHECKPOINTS, identity=identity, resume=run.resume)
+    history = fine_tune(tuning, history, checkpoints=checkpoints)
     run.point_of_no_return()
     write_elmo(bilm, run.directory)
     logger.debug("What %s became is in %s", source.handle, run.directory.own_elmo)
@@ -102,11 +95,14 @@ def fine_tune_run(
 def _trainable(embedder: Embedder) -> BiLM:
     """Returns the network with weights of its own, float32, for gradients to be taken."""
     native = check_can_be_fine_tuned(embedder)
+    weights = native.source.weights_path
+    if weights is None:
+        raise SourceError(f"{native.source.handle}: the weights of the biLM are missing.")
     policy = "mixed_bfloat16" if native.precision == "bfloat16" else "float32"
     bilm = BiLM(native.bilm.options, "zeros", name="bilm", dtype=policy)
     bilm.build()
-    for variable, value in zip(bilm.weights, native.bilm.weights, strict=True):
-        variable.assign(value)
+    # From the file: the embedder's own are rounded to its precision.
+    read_weights(bilm, weights)
     return bilm
 
 

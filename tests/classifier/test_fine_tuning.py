@@ -13,7 +13,7 @@ from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.bilm.weights import read_weights
 from elmo_cli.classifier import fine_tuning
-from elmo_cli.classifier.fine_tuning import LabelledTexts, fine_tune
+from elmo_cli.classifier.fine_tuning import FineTuning, LabelledTexts, fine_tune
 from elmo_cli.classifier.pooled_classifier import PooledClassifier
 from elmo_cli.classifier.pooling import MaskedPooling, MaskedTokens
 from elmo_cli.classifier.token_batches import TokenBatches
@@ -50,17 +50,9 @@ def _model(bilm: BiLM | None = None, *, dropout: float = 0.0, attention: bool = 
 def _fine_tune(model: TrainableClassifier, *, top_only: bool = False, **options: Any) -> History:
     keys = ("checkpoints", "before", "valid")
     settings = {"batch_size": 4, "epochs": 1, **{k: v for k, v in options.items() if k not in keys}}
-    return fine_tune(
-        model,
-        ROWS,
-        options.get("valid", ROWS),
-        FineTuningConfig(**settings),
-        top_only=top_only,
-        class_weights=WEIGHTS,
-        seed=4,
-        before=options.get("before", BEFORE),
-        checkpoints=options.get("checkpoints"),
-    )
+    config, valid = FineTuningConfig(**settings), options.get("valid", ROWS)
+    tuning = FineTuning(model, ROWS, valid, config, top_only=top_only, class_weights=WEIGHTS, seed=4)
+    return fine_tune(tuning, options.get("before", BEFORE), checkpoints=options.get("checkpoints"))
 
 
 def _changed(model: TrainableClassifier, before: list[np.ndarray]) -> set[str]:
@@ -93,9 +85,7 @@ def test_after_a_step_exactly_what_should_have_changed_has(top_only: bool):
 def test_layers_begin_to_learn_from_the_top_downwards():
     model = _model()
     config = FineTuningConfig(epochs=5, batch_size=3, unfreeze=0.2)
-    tuning = fine_tuning.FineTuning(
-        model, ROWS, ROWS, config, top_only=False, class_weights=WEIGHTS, seed=4, first_epoch=1
-    )
+    tuning = FineTuning(model, ROWS, ROWS, config, top_only=False, class_weights=WEIGHTS, seed=4)
     assert tuning.num_steps == 10
     assert [tuning.num_frozen(step) for step in range(10)] == [2, 2, 1, 1, 0, 0, 0, 0, 0, 0]
     rates = {path: group.rate for group in tuning.optimizer.groups for path in _paths(group.variables)}
@@ -148,6 +138,17 @@ def test_gradients_agree_with_finite_differences(num_frozen: int, attention: boo
         for variable, start in zip(layer, values, strict=True):
             variable.assign(start)
         assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(expected, rel=0.02, abs=2e-4)
+
+
+@pytest.mark.parametrize("num_frozen", [1, 2])
+def test_frozen_layers_get_no_gradient(num_frozen: int):
+    model = _model()
+    batch = TokenBatches(TEXTS, OPTIONS).batch(np.arange(len(TEXTS)))
+    for number, layer in enumerate(model.layer_variables()):
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(model(batch, training=True, num_frozen=num_frozen))
+        gradients = tape.gradient(total, [variable.value for variable in layer])
+        assert [gradient is None for gradient in gradients] == [number < num_frozen] * len(layer)
 
 
 def test_words_whose_vectors_are_known_give_the_same_logits():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
-from elmo_cli.training.arrays import LabelledArrays, balanced_class_weights
+from elmo_cli.training.arrays import LabelledArrays, balanced_class_weights, class_weights
 
 INPUTS = np.arange(12, dtype=np.float32).reshape(6, 2)
 
@@ -61,3 +61,9 @@ def test_a_block_is_read_from_front_to_back_in_its_own_type():
     (block,) = arrays.blocks(np.array([4, 1, 5, 0]), 4)
     np.testing.assert_array_equal(block.inputs, INPUTS[[0, 1, 4, 5]])
     assert block.inputs.dtype == np.float16
+
+
+def test_class_weights_are_ones_unless_balanced_ones_are_wanted():
+    targets = np.array([0, 0, 0, 1], np.int32)
+    np.testing.assert_array_equal(class_weights("none", targets, 2), [1, 1])
+    np.testing.assert_array_equal(class_weights("balanced", targets, 2), balanced_class_weights(targets, 2))

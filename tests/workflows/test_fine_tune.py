@@ -10,7 +10,9 @@ import pytest
 from tiny_run import invoke, write_elmo
 
 from elmo_cli import Predictor
+from elmo_cli.elmo.embedder import load_embedder
 from elmo_cli.elmo.source import resolve
+from elmo_cli.workflows.fine_tune import _trainable
 from elmo_cli.workflows.run_directory import RunDirectory
 
 FEW = ["--epochs", "2", "--batch-size", "8", "--set", "fine_tuning.unfreeze=0", "--fine-tuning-epochs", "1"]
@@ -73,6 +75,14 @@ def test_without_what_its_elmo_became_it_says_where_that_was(fine_tuned: Path, t
     assert result.exit_code == 4
     assert "not there any more" in result.output
     assert "--elmo" in result.output
+
+
+def test_in_bfloat16_it_begins_with_the_weights_of_the_file_not_with_rounded_ones(tiny: Path):
+    source = resolve(str(tiny / "elmo"))
+    exact, rounded = (_trainable(load_embedder(source, precision)) for precision in ("float32", "bfloat16"))
+    assert rounded.compute_dtype == "bfloat16"
+    for weight, expected in zip(rounded.get_weights(), exact.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
 
 
 def test_a_hub_module_without_gradients_is_refused(
