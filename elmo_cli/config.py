@@ -166,7 +166,8 @@ class ClassifierConfig:
             with an L2 penalty for few rows, else one hidden layer.
         dropout: Share of inputs dropped in training, in [0, 1); none by the linear one of ``auto``.
         mix_l2: L2 penalty on the weights of the layer mix.
-        features: ``elmo``, or ``elmo+tfidf``: weighted word 1- and 2-grams have their say beside ELMo.
+        features: ``elmo``, or ``elmo+tfidf``: weighted n-grams of words and characters have their say beside
+            ELMo.
     """
 
     pool: tuple[str, ...] = FIXED_POOLINGS

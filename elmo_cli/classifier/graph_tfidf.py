@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from elmo_cli.classifier.tfidf_part import LEAST_PROBABILITY, TfidfPart
 from elmo_cli.elmo.graph_lower_case import GraphLowerCase
+from elmo_cli.text.tfidf import CHARACTERS, MARK
 
 _NUM_FINGERPRINTS = 2**63 - 1
 
@@ -46,6 +47,7 @@ class GraphTfidf(keras.layers.Layer):
                 break
         order = np.argsort(fingerprints)
         self._ngrams = ngrams[order]
+        self._of_characters = part.tfidf.of_characters[order].astype(np.int64)
         for name, value in (
             ("known", fingerprints[order]),
             ("idf", part.tfidf.idf[order]),
@@ -75,8 +77,13 @@ class GraphTfidf(keras.layers.Layer):
             return logits
         # Words and pairs of neighbours: ragged (B, None), then one after another (N,)
         words = tf.strings.split(self.lower_case(texts), " ")
-        ngrams = tf.strings.ngrams(words, (1, 2), separator=" ")
-        found, rows = ngrams.flat_values, ngrams.value_rowids()
+        of_words = tf.strings.ngrams(words, (1, 2), separator=" ")
+        # Parts of words: ragged (words, None)
+        characters = tf.strings.unicode_split(tf.strings.join([" ", words.flat_values, " "]), "UTF-8")
+        parts = tf.strings.ngrams(characters, CHARACTERS, separator="")
+        found = tf.concat([of_words.flat_values, tf.strings.join([MARK, parts.flat_values])], axis=0)
+        rows_of_parts = tf.gather(words.value_rowids(), parts.value_rowids())
+        rows = tf.concat([of_words.value_rowids(), rows_of_parts], axis=0)
         # Those of the vocabulary, by their places
         places = tf.searchsorted(self.known, self._fingerprints(found), out_type=tf.int64)
         places = tf.minimum(places, len(self._ngrams) - 1)
@@ -86,9 +93,10 @@ class GraphTfidf(keras.layers.Layer):
         cells, _, counts = tf.unique_with_counts(rows * len(self._ngrams) + places)
         rows, places = cells // len(self._ngrams), cells % len(self._ngrams)
         values = (1.0 + tf.math.log(tf.cast(counts, tf.float32))) * tf.gather(self.idf, places)
-        # Each row to length 1; a row without known n-grams has the bias alone.
-        lengths = tf.sqrt(tf.math.unsorted_segment_sum(values**2, rows, num_rows))
-        values /= tf.gather(lengths, rows)
+        # Either kind of each row to length 1; a row without known n-grams has the bias alone.
+        kinds = 2 * rows + tf.gather(tf.constant(self._of_characters, tf.int64), places)
+        lengths = tf.sqrt(tf.math.unsorted_segment_sum(values**2, kinds, 2 * num_rows))
+        values /= tf.gather(lengths, kinds)
         weighed = values[:, tf.newaxis] * tf.gather(self.kernel, places)
         return logits + tf.math.unsorted_segment_sum(weighed, rows, num_rows)
 

@@ -1,4 +1,4 @@
-"""The part of a classifier that knows words and pairs of words, and has its say beside ELMo."""
+"""The part of a classifier that knows words, their pairs and their parts, and has its say beside ELMo."""
 
 import logging
 from dataclasses import dataclass, replace

@@ -115,7 +115,7 @@ logger = logging.getLogger(__name__)
     options.setting(
         "--features",
         "classifier.features",
-        "What decides: ELMo alone, or with it a linear classifier of word n-grams (TF-IDF).",
+        "What decides: ELMo alone, or with it a linear classifier of words and their parts (TF-IDF).",
     ),
     options.setting("--dropout", "classifier.dropout", "Share of inputs dropped in training.", metavar="X"),
     options.setting(

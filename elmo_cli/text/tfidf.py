@@ -1,8 +1,8 @@
-"""Words and pairs of words as sparse vectors: what a text says, whatever its context."""
+"""Words, pairs of words and parts of words as sparse vectors: what a text says, whatever its context."""
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -11,29 +11,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 MANY_ROWS = 1000  # from so many rows on, an n-gram of one row alone is left out: it says nothing of others
-MOST_NGRAMS = 200_000
+MOST_WORD_NGRAMS, MOST_CHARACTER_NGRAMS = 200_000, 100_000
+CHARACTERS = (2, 3, 4, 5)
+# In front of an n-gram of characters. No n-gram of words begins with a blank.
+MARK = " "
 Texts = Sequence[str] | NDArray[np.object_]  # space-joined, as in `Sentences`
 
 
-def ngrams(text: str) -> list[str]:
+def word_ngrams(text: str) -> list[str]:
     """Returns the lower-cased tokens of a space-joined text, then each two neighbours joined by a space."""
-    tokens = text.lower().split(" ") if text else []
+    tokens = _tokens(text)
     return tokens + [f"{left} {right}" for left, right in itertools.pairwise(tokens)]
+
+
+def character_ngrams(token: str) -> list[str]:
+    """Returns the parts of 2 to 5 characters of a token between two blanks, each with `MARK` in front."""
+    padded = f" {token} "
+    return [
+        MARK + padded[start : start + size] for size in CHARACTERS for start in range(len(padded) - size + 1)
+    ]
+
+
+def _tokens(text: str) -> list[str]:
+    return text.lower().split(" ") if text else []
 
 
 @dataclass(frozen=True)
 class Tfidf:
-    """Turns space-joined texts into sparse rows of length 1; empty where no n-gram is known.
+    """Turns space-joined texts into sparse rows; empty where no n-gram is known.
 
-    An n-gram that a text has c times weighs (1 + ln c) · idf. Nothing but splitting at spaces, lower case
-    and a table is needed, so that the same can be computed inside a graph.
+    There are n-grams of words and n-grams of the characters within a word. One that a text has c times weighs
+    (1 + ln c) · idf, and those of either kind are brought to the length 1 for themselves. Nothing but
+    splitting, lower case and a table is needed, so that the same can be computed inside a graph.
 
     Args:
-        vocabulary: The V n-grams, sorted.
+        vocabulary: The V n-grams, sorted; those of characters with `MARK` in front.
         idf: float32 (V,): ln((1 + N) / (1 + df)) + 1 for an n-gram in df of the N training rows.
 
     Reference:
-        scikit-learn's ``TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)``, tokens split at spaces.
+        scikit-learn's ``TfidfVectorizer(sublinear_tf=True)`` with ``ngram_range=(1, 2)``, tokens split at
+        spaces, beside one with ``analyzer="char_wb", ngram_range=(2, 5)``, which also counts words that are
+        shorter as a whole.
     """
 
     vocabulary: tuple[str, ...]
@@ -41,7 +59,7 @@ class Tfidf:
 
     @classmethod
     def fit(cls, texts: Texts) -> Self:
-        """Takes the n-grams of the training rows, the `MOST_NGRAMS` most frequent where there are more.
+        """Takes the n-grams of the training rows, the most frequent of either kind where there are too many.
 
         Args:
             texts: Space-joined, of N rows.
@@ -49,12 +67,29 @@ class Tfidf:
         Returns:
             With an empty vocabulary where no text has a word.
         """
-        num_rows_with = Counter(ngram for text in texts for ngram in set(ngrams(text)))
-        kept = [ngram for ngram, count in num_rows_with.items() if count > 1 or len(texts) < MANY_ROWS]
-        kept.sort(key=lambda ngram: (-num_rows_with[ngram], ngram))
-        vocabulary = tuple(sorted(kept[:MOST_NGRAMS]))
-        counts = np.array([num_rows_with[ngram] for ngram in vocabulary], np.float64)
+        rows_with_words = Counter(ngram for text in texts for ngram in set(word_ngrams(text)))
+        parts: dict[str, frozenset[str]] = {}
+        rows_with_parts: Counter[str] = Counter()
+        for text in texts:
+            of_text: set[str] = set()
+            for token in set(_tokens(text)):
+                if token not in parts:
+                    parts[token] = frozenset(character_ngrams(token))
+                of_text |= parts[token]
+            rows_with_parts.update(of_text)
+        least = 2 if len(texts) >= MANY_ROWS else 1
+        kept = [
+            *_most_frequent(rows_with_words, least, MOST_WORD_NGRAMS),
+            *_most_frequent(rows_with_parts, least, MOST_CHARACTER_NGRAMS),
+        ]
+        vocabulary = tuple(sorted(kept))
+        counts = np.array([rows_with_words[one] or rows_with_parts[one] for one in vocabulary], np.float64)
         return cls(vocabulary, (np.log((1 + len(texts)) / (1 + counts)) + 1).astype(np.float32))
+
+    @cached_property
+    def of_characters(self) -> NDArray[np.bool_]:
+        """Which n-grams are of characters, (V,)."""
+        return np.array([ngram.startswith(MARK) for ngram in self.vocabulary], np.bool_)
 
     @cached_property
     def _columns(self) -> dict[str, int]:
@@ -67,14 +102,29 @@ class Tfidf:
         columns: list[int] = []
         counts: list[int] = []
         ends = [0]
+        parts: dict[str, list[int]] = {}
         for text in texts:
-            known = Counter(self._columns[ngram] for ngram in ngrams(text) if ngram in self._columns)
+            known = Counter(self._known(word_ngrams(text)))
+            for token in _tokens(text):
+                if token not in parts:
+                    parts[token] = list(self._known(character_ngrams(token)))
+                known.update(parts[token])
             columns += known.keys()
             counts += known.values()
             ends.append(len(columns))
         values = (1 + np.log(np.array(counts, np.float32))) * self.idf[columns]
-        # Each row to length 1; a row without entries stays empty.
+        # Either kind of each row to length 1; a row without entries stays empty.
         rows = np.repeat(np.arange(len(texts)), np.diff(ends))
-        lengths = np.sqrt(np.bincount(rows, values**2, minlength=len(texts)))
-        values = (values / lengths[rows]).astype(np.float32)
+        kinds = 2 * rows + self.of_characters[columns]
+        lengths = np.sqrt(np.bincount(kinds, values**2, minlength=2 * len(texts)))
+        values = (values / lengths[kinds]).astype(np.float32)
         return sparse.csr_matrix((values, columns, ends), shape=(len(texts), len(self.vocabulary)))
+
+    def _known(self, ngrams: Iterable[str]) -> Iterable[int]:
+        return (self._columns[ngram] for ngram in ngrams if ngram in self._columns)
+
+
+def _most_frequent(rows_with: Counter[str], least: int, most: int) -> list[str]:
+    kept = [ngram for ngram, count in rows_with.items() if count >= least]
+    kept.sort(key=lambda ngram: (-rows_with[ngram], ngram))
+    return kept[:most]

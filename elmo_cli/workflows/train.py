@@ -86,6 +86,7 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
 
     A linear head for few rows (see `choose_head`) begins at its solution. Once validation rows that were
     split off have chosen the epoch and been scored, it learns from them, too: few rows are too few to waste.
+    So does a TF-IDF part of any number of rows.
     With ``elmo.trainable: top`` or ``all`` the ELMo then learns, too, together with the head.
 
     Args:
@@ -170,6 +171,7 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
         run.record["learned_valid"] = tables.valid_is_split and few_rows
         if run.record["learned_valid"]:
             solve_linear_head(classifier.classifier, rows, balanced=balanced)
+        if tables.valid_is_split:
             trained = trained.refitted(tables, balanced=balanced)
     del train_part, valid_part, rows  # the largest things in memory
     run.point_of_no_return()

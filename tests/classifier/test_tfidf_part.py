@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from elmo_cli.classifier.tfidf_file import read_tfidf, write_tfidf
 from elmo_cli.classifier.tfidf_part import STRENGTHS, TfidfPart
 from elmo_cli.errors import RunError
+from elmo_cli.text.tfidf import character_ngrams
 
 WORDS = ("salt soup bread", "rain wind snow", "car road wheel")
 
@@ -32,13 +34,24 @@ def test_it_is_logistic_regression_of_scikit_learn(num_classes: int, balanced: b
     texts, targets = rows(num_classes)
     part = TfidfPart.fit(texts[1:], targets[1:], balanced=balanced)
     assert part.strength in STRENGTHS
-    vectors = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True).fit(texts[1:])
+    words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)
+    parts = TfidfVectorizer(analyzer=parts_of_words, sublinear_tf=True)
+    for vectors in (words, parts):
+        vectors.fit(texts[1:])
+
+    def transform(texts: list[str]) -> sparse.csr_matrix:
+        return sparse.hstack([words.transform(texts), parts.transform(texts)]).tocsr()
+
     theirs = LogisticRegression(
         C=part.strength, tol=1e-5, max_iter=5000, class_weight="balanced" if balanced else None
-    ).fit(vectors.transform(texts[1:]), targets[1:])
+    ).fit(transform(texts[1:]), targets[1:])
     others = [*texts, "", "unknown words"]
-    expected = theirs.predict_log_proba(vectors.transform(others))
+    expected = theirs.predict_log_proba(transform(others))
     np.testing.assert_allclose(part.log_probabilities(others), expected, atol=2e-3)
+
+
+def parts_of_words(text: str) -> list[str]:
+    return [part for token in text.split() for part in character_ngrams(token)]
 
 
 def test_probabilities_are_multiplied_by_their_shares(part: TfidfPart) -> None:
@@ -59,7 +72,7 @@ def test_the_part_that_is_right_counts_more(part: TfidfPart) -> None:
     wrong[np.arange(60), (targets + 1) % 3] = 0.9
     right = np.exp(part.log_probabilities(texts)).astype(np.float32)
     weighed = part.weighed(wrong, right, targets, np.ones(60, np.float32))
-    assert weighed.elmo_share + 0.3 < weighed.tfidf_share
+    assert weighed.elmo_share + 0.2 < weighed.tfidf_share
     assert (weighed.join(wrong, texts).argmax(axis=1) == targets).mean() > 0.9
 
 

@@ -33,7 +33,7 @@ def both(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_run_says_what_each_part_counts(both: Path) -> None:
     record = json.loads((both / "run.json").read_text())["tfidf"]
     assert record["ngrams"] > 100
-    line = f"ELMo counts {record['shares']['elmo']:.2f}, TF-IDF of {record['ngrams']} n-grams"
+    line = f"ELMo counts {record['shares']['elmo']:.2f}, TF-IDF of {record['ngrams']:,} n-grams"
     for name in ("said.txt", "MODEL_CARD.md", "report.html", "log.txt"):
         assert line in (both / name).read_text(), name
     assert "features: elmo+tfidf" in (both / "config.yaml").read_text()
