@@ -175,7 +175,7 @@ class ClassifierConfig:
     hidden: tuple[int, ...] | Literal["auto"] = "auto"
     dropout: float = 0.5
     mix_l2: float = 0.001
-    features: Literal["elmo", "elmo+tfidf"] = "elmo"
+    features: Literal["elmo", "elmo+tfidf"] = "elmo+tfidf"
 
     def __post_init__(self) -> None:
         """Checks ranges and the names of the poolings."""

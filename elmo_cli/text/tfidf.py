@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 MANY_ROWS = 1000  # from so many rows on, an n-gram of one row alone is left out: it says nothing of others
 MOST_WORD_NGRAMS, MOST_CHARACTER_NGRAMS = 200_000, 100_000
 CHARACTERS = (2, 3, 4, 5)
+# With more rows than this words are seen often enough, and their parts would take ten times the memory.
+MOST_ROWS_OF_CHARACTERS = 50_000
+CHUNK_ROWS = 4096
 # In front of an n-gram of characters. No n-gram of words begins with a blank.
 MARK = " "
 Texts = Sequence[str] | NDArray[np.object_]  # space-joined, as in `Sentences`
@@ -62,7 +65,7 @@ class Tfidf:
         """Takes the n-grams of the training rows, the most frequent of either kind where there are too many.
 
         Args:
-            texts: Space-joined, of N rows.
+            texts: Space-joined, of N rows; with more than `MOST_ROWS_OF_CHARACTERS` words alone are taken.
 
         Returns:
             With an empty vocabulary where no text has a word.
@@ -70,7 +73,7 @@ class Tfidf:
         rows_with_words = Counter(ngram for text in texts for ngram in set(word_ngrams(text)))
         parts: dict[str, frozenset[str]] = {}
         rows_with_parts: Counter[str] = Counter()
-        for text in texts:
+        for text in texts if len(texts) <= MOST_ROWS_OF_CHARACTERS else ():
             of_text: set[str] = set()
             for token in set(_tokens(text)):
                 if token not in parts:
@@ -99,10 +102,19 @@ class Tfidf:
         """Returns ``scipy.sparse.csr_matrix`` float32 (N, V) for N space-joined texts."""
         from scipy import sparse  # type: ignore[import-untyped]
 
+        parts: dict[str, list[int]] = {}  # columns of each word's, once for all texts
+        chunks = [
+            self._transform(texts[start : start + CHUNK_ROWS], parts)
+            for start in range(0, max(1, len(texts)), CHUNK_ROWS)
+        ]
+        return chunks[0] if len(chunks) == 1 else sparse.vstack(chunks, format="csr")
+
+    def _transform(self, texts: Texts, parts: dict[str, list[int]]) -> Any:
+        from scipy import sparse
+
         columns: list[int] = []
         counts: list[int] = []
         ends = [0]
-        parts: dict[str, list[int]] = {}
         for text in texts:
             known = Counter(self._known(word_ngrams(text)))
             for token in _tokens(text):

@@ -52,6 +52,16 @@ def test_the_most_frequent_are_kept_where_there_are_too_many(monkeypatch: pytest
     assert Tfidf.fit(["b a", "a c", "b d"]).vocabulary == ("  a", "  a ", "  b", "a", "b")
 
 
+def test_many_rows_have_words_alone_and_come_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Tfidf.fit(TEXTS).transform(TEXTS)
+    monkeypatch.setattr(tfidf, "CHUNK_ROWS", 4)
+    assert (Tfidf.fit(TEXTS).transform(TEXTS) != whole).nnz == 0
+    monkeypatch.setattr(tfidf, "MOST_ROWS_OF_CHARACTERS", len(TEXTS) - 1)
+    words = Tfidf.fit(TEXTS)
+    assert words.vocabulary
+    assert not words.of_characters.any()
+
+
 def test_texts_without_words_give_empty_rows() -> None:
     nothing = Tfidf.fit(["", ""])
     assert nothing.vocabulary == ()
