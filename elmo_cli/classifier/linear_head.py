@@ -79,6 +79,7 @@ def _solution(
         balanced: Whether rows of rare classes count more.
     """
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     # Beside the summed loss scikit-learn has Σ w² / (2 C). Of two classes it has one column of weights,
     # the difference of two that are half as large each: twice the penalty.
@@ -86,7 +87,9 @@ def _solution(
     strength = (2 if len(classes) == 2 else 1) / (2 * penalty)
     model = LogisticRegression(
         C=strength, max_iter=MAX_ITERATIONS, class_weight="balanced" if balanced else None
-    ).fit(inputs, targets)
+    )
+    with threadpool_limits(limits=1):  # more would only wait for each other in products as small as these
+        model.fit(inputs, targets)
     kernel, bias = model.coef_.T, model.intercept_
     if len(classes) == 2:
         kernel, bias = np.hstack([-kernel, kernel]) / 2, np.array([-bias[0], bias[0]]) / 2

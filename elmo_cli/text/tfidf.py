@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -16,6 +16,7 @@ CHARACTERS = (2, 3, 4, 5)
 # With more rows than this words are seen often enough, and their parts would take ten times the memory.
 MOST_ROWS_OF_CHARACTERS = 50_000
 CHUNK_ROWS = 4096
+ROWS_MULTIPLIED = 128
 # In front of an n-gram of characters. No n-gram of words begins with a blank.
 MARK = " "
 Texts = Sequence[str] | NDArray[np.object_]  # space-joined, as in `Sentences`
@@ -102,35 +103,59 @@ class Tfidf:
         """Returns ``scipy.sparse.csr_matrix`` float32 (N, V) for N space-joined texts."""
         from scipy import sparse  # type: ignore[import-untyped]
 
+        chunks = list(self._chunks(texts, CHUNK_ROWS))
+        # Where each row ends, in the whole
+        lengths = np.concatenate([[0], *(np.diff(ends) for _, _, ends in chunks)])
+        entries = (np.concatenate([chunk[part] for chunk in chunks]) for part in (0, 1))
+        return sparse.csr_matrix((*entries, lengths.cumsum()), shape=(len(texts), len(self.vocabulary)))
+
+    def multiply(self, texts: Texts, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns ``transform(texts) @ kernel``, without SciPy, which takes long to load.
+
+        Args:
+            texts: Space-joined, of N rows.
+            kernel: float32 (V, C).
+
+        Returns:
+            float32 (N, C).
+        """
+        products = [np.empty((0, kernel.shape[1]), np.float32)]
+        for values, columns, ends in self._chunks(texts, ROWS_MULTIPLIED):
+            product = np.zeros((len(ends) - 1, kernel.shape[1]), np.float32)
+            if filled := np.flatnonzero(np.diff(ends)).tolist():
+                product[filled] = np.add.reduceat(values[:, None] * kernel[columns], ends[filled], axis=0)
+            products.append(product)
+        return np.concatenate(products)
+
+    def _chunks(
+        self, texts: Texts, num_rows: int
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]]]:
+        """Yields values, columns and ends (rows + 1,) of some rows at a time, as a CSR matrix has them."""
         parts: dict[str, list[int]] = {}  # columns of each word's, once for all texts
-        chunks = [
-            self._transform(texts[start : start + CHUNK_ROWS], parts)
-            for start in range(0, max(1, len(texts)), CHUNK_ROWS)
-        ]
-        return chunks[0] if len(chunks) == 1 else sparse.vstack(chunks, format="csr")
+        for start in range(0, max(1, len(texts)), num_rows):
+            yield self._entries(texts[start : start + num_rows], parts)
 
-    def _transform(self, texts: Texts, parts: dict[str, list[int]]) -> Any:
-        from scipy import sparse
-
-        columns: list[int] = []
+    def _entries(
+        self, texts: Texts, parts: dict[str, list[int]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]]:
+        found: list[int] = []
         counts: list[int] = []
-        ends = [0]
+        last = [0]
         for text in texts:
             known = Counter(self._known(word_ngrams(text)))
             for token in _tokens(text):
                 if token not in parts:
                     parts[token] = list(self._known(character_ngrams(token)))
                 known.update(parts[token])
-            columns += known.keys()
+            found += known.keys()
             counts += known.values()
-            ends.append(len(columns))
+            last.append(len(found))
+        columns, ends = np.array(found, np.int32), np.array(last, np.int64)
         values = (1 + np.log(np.array(counts, np.float32))) * self.idf[columns]
         # Either kind of each row to length 1; a row without entries stays empty.
-        rows = np.repeat(np.arange(len(texts)), np.diff(ends))
-        kinds = 2 * rows + self.of_characters[columns]
+        kinds = 2 * np.repeat(np.arange(len(texts)), np.diff(ends)) + self.of_characters[columns]
         lengths = np.sqrt(np.bincount(kinds, values**2, minlength=2 * len(texts)))
-        values = (values / lengths[kinds]).astype(np.float32)
-        return sparse.csr_matrix((values, columns, ends), shape=(len(texts), len(self.vocabulary)))
+        return (values / lengths[kinds]).astype(np.float32), columns, ends
 
     def _known(self, ngrams: Iterable[str]) -> Iterable[int]:
         return (self._columns[ngram] for ngram in ngrams if ngram in self._columns)

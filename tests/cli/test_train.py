@@ -35,6 +35,7 @@ def test_a_run_holds_everything_that_is_promised(tiny: Path) -> None:
         "metrics.json",
         "model/classifier.weights.h5",
         "model/model.json",
+        "model/tfidf.npz",
         "plots/confusion_test.png",
         "plots/confusion_valid.png",
         "plots/history.png",

@@ -44,6 +44,10 @@ def test_it_computes_what_scikit_learn_does(monkeypatch: pytest.MonkeyPatch, man
     expected = np.hstack([each.transform(others).toarray() for each in theirs])[:, np.argsort(names)]
     np.testing.assert_allclose(matrix.toarray(), expected, atol=1e-6)
     assert ours.of_characters.sum() == len(theirs[1].vocabulary_)
+    monkeypatch.setattr(tfidf, "ROWS_MULTIPLIED", 4)
+    kernel = np.random.default_rng(0).normal(size=(len(names), 3)).astype(np.float32)
+    np.testing.assert_allclose(ours.multiply(others, kernel), expected @ kernel, atol=1e-5)
+    assert ours.multiply([], kernel).shape == (0, 3)
 
 
 def test_the_most_frequent_are_kept_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
