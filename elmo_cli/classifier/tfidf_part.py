@@ -179,17 +179,18 @@ def _regression(
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    # Newton's method reaches a tight tolerance in a fraction of the time of lbfgs; a loose one stops long
-    # before the end, and costs points. Threads would only wait for each other in products as small as these.
+    # In double precision Newton's method reaches a tight tolerance in a fraction of the time of lbfgs; a loose
+    # one stops long before the end, and costs points. Threads would only wait for each other in products as
+    # small as these.
     model = LogisticRegression(
         C=strength,
         solver="newton-cg",
-        tol=1e-5,
+        tol=1e-6,
         max_iter=1000,
         class_weight="balanced" if balanced else None,
     )
     with threadpool_limits(limits=1):
-        model.fit(vectors, targets)
+        model.fit(vectors.astype(np.float64), targets)
     kernel, bias = model.coef_.T, model.intercept_
     if kernel.shape[1] == 1:  # of two classes scikit-learn gives the second one's logit alone
         kernel, bias = np.hstack([0 * kernel, kernel]), np.array([0.0, bias[0]])
