@@ -12,11 +12,13 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pandas as pd
+from commands import split_at_dashes
 
 
 def train(folder: Path, run: Path, seed: int, elmo: str, extra: list[str]) -> float:
@@ -65,8 +67,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--elmo", default="bundled")
     parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16"])
-    parser.add_argument("extra", nargs="*", help="further options of elmo-train, after --")
-    arguments = parser.parse_args()
+    own, further = split_at_dashes(sys.argv[1:])
+    arguments = parser.parse_args(own)
+    arguments.extra = further
     print("| set | precision | test accuracy, mean (least to most) | seconds | seconds, from the cache |")
     print("|---|---|---|---|---|")
     for folder in arguments.folders:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,12 @@ class Cost:
 def elmo(command: str) -> str:
     """Returns the path of a command in the environment of this interpreter."""
     return str(Path(sys.executable).with_name(f"elmo-{command}"))
+
+
+def split_at_dashes(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Splits a benchmark's arguments from those after ``--``, which are for the command it runs."""
+    place = argv.index("--") if "--" in argv else len(argv)
+    return list(argv[:place]), list(argv[place + 1 :])
 
 
 def measure(command: list[str], *, cache: Path, answer_lines: int = 0) -> Cost:

@@ -26,7 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pandas as pd
-from commands import elmo, measure
+from commands import elmo, measure, split_at_dashes
 
 
 def throughput(arguments: argparse.Namespace) -> None:
@@ -135,9 +135,10 @@ def main(argv: list[str] | None = None) -> None:
     other.add_argument("--seeds", type=int, default=3)
     other.add_argument("--first-seed", type=int, default=0)
     other.add_argument("--trainable", nargs="+", default=["mix", "all"])
-    other.add_argument("extra", nargs="*", help="further options of elmo-train, after --")
     other.set_defaults(run=accuracy)
-    arguments = parser.parse_args(argv)
+    own, further = split_at_dashes(sys.argv[1:] if argv is None else argv)
+    arguments = parser.parse_args(own)
+    arguments.extra = further
     arguments.run(arguments)
 
 

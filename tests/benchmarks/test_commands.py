@@ -38,3 +38,8 @@ def test_the_answer_is_timed_apart_from_the_end(commands: ModuleType, tmp_path: 
 def test_a_command_that_fails_says_why(commands: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no such run"):
         commands.measure([sys.executable, "-c", "raise SystemExit('no such run')"], cache=tmp_path)
+
+
+def test_what_follows_the_dashes_is_for_the_command(commands: ModuleType) -> None:
+    assert commands.split_at_dashes(["a", "b", "--", "--x", "1"]) == (["a", "b"], ["--x", "1"])
+    assert commands.split_at_dashes(["a"]) == (["a"], [])
