@@ -179,7 +179,7 @@ def _regression(
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    # In double precision Newton's method reaches a tight tolerance in a fraction of the time of lbfgs; a loose
+    # In double precision Newton's method is at a tight tolerance in a fraction of the time of lbfgs; a loose
     # one stops long before the end, and costs points. Threads would only wait for each other in products as
     # small as these.
     model = LogisticRegression(

@@ -85,6 +85,7 @@ def fine_tune_run(
     )
     checkpoints = Checkpoints(run.directory.checkpoints / _CHECKPOINTS, identity=identity, resume=run.resume)
     history = fine_tune(tuning, history, checkpoints=checkpoints)
+    run.record["fine_tuned_share"] = tuning.share
     run.point_of_no_return()
     write_elmo(bilm, run.directory)
     logger.debug("What %s became is in %s", source.handle, run.directory.own_elmo)

@@ -186,6 +186,23 @@ def test_what_becomes_less_accurate_is_left_as_it_was():
         np.testing.assert_array_equal(weight, expected)
 
 
+def test_of_the_way_that_share_is_gone_which_suits_the_validation_rows_best(monkeypatch: pytest.MonkeyPatch):
+    def weights_after(*losses: float) -> list[np.ndarray]:
+        """Of a training after which the shares that are tried have these losses."""
+        found = iter(losses)
+        monkeypatch.setattr(FineTuning, "evaluate", lambda self: (next(found), 1.0))
+        model = _model()
+        _fine_tune(model, epochs=1, unfreeze=0.0, learning_rate=0.02)
+        return [weight for weight in model.get_weights() if weight.dtype.kind == "f"]
+
+    first = [weight for weight in _model().get_weights() if weight.dtype.kind == "f"]
+    whole = weights_after(0.5, 0.1, 0.2, 0.2, 0.2, 0.2)  # after the epoch; then the whole way and parts of it
+    part = weights_after(0.5, 0.5, 0.4, 0.3, 0.4, 0.5)
+    assert any((a != b).any() for a, b in zip(first, whole, strict=True))
+    for a, b, found in zip(first, whole, part, strict=True):
+        np.testing.assert_array_equal(found, a + (b - a) * 0.6)
+
+
 def test_one_that_was_interrupted_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     options = {"epochs": 3, "dropout": 0.3, "unfreeze": 0.0}
     whole = _model(dropout=0.3)
