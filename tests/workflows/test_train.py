@@ -22,7 +22,7 @@ def test_train_then_evaluate(tiny: Path, tmp_path: Path) -> None:
     config = RunConfig(
         data=DataConfig(train=str(tiny / "train.csv"), test=str(tiny / "test.csv")),
         elmo=ElmoConfig(handle=str(tiny / "elmo"), batch_tokens=40),
-        classifier=ClassifierConfig(hidden=(8,)),
+        classifier=ClassifierConfig(hidden=(8,), features="elmo"),
         training=TrainingConfig(epochs=3),
     )
     with NewRun(tmp_path / "run", config) as run:

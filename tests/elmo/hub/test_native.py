@@ -198,7 +198,7 @@ REASONS = {
     "elmo-swapped": "its layer 0 is not what our network computes from its variables (relative error ",
     "elmo-more-layers": "it gives 3 layers of width 16, and its variables are those of 4 of width 16",
     "elmo-twin": "bilm/CNN_proj/b_proj could be any of bilm/CNN_proj/b_proj, old/bilm/CNN_proj/b_proj",
-    "elmo-default": "it gives 1 layers of width 16, and its variables are those of 3 of width 16",
+    "elmo-default": "it gives 1 layer of width 16, and its variables are those of 3 of width 16",
     "text": "it has no variable bilm/CNN/W_cnn_0",
     "text-tf2": "it has no variable bilm/CNN/W_cnn_0",
 }
