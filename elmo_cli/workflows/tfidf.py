@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.classifier.tfidf_part import TfidfPart
-from elmo_cli.training.arrays import balanced_class_weights
+from elmo_cli.training.arrays import class_weights
 from elmo_cli.workflows.training_tables import TrainingTables
 
 logger = logging.getLogger(__name__)
@@ -43,8 +43,7 @@ def fit_tfidf(
     known = valid.targets >= 0  # a label that training never saw has no class
     texts, targets = valid.examples.sentences.texts[known], valid.targets[known]
     elmo = valid_probabilities[known]
-    num_classes = elmo.shape[1]
-    by_class = balanced_class_weights(train.targets, num_classes) if balanced else np.ones(num_classes)
+    by_class = class_weights("balanced" if balanced else "none", train.targets, elmo.shape[1])
     tfidf = np.exp(part.log_probabilities(texts)).astype(np.float32)
     elmo_says, tfidf_says, wanted = [elmo], [tfidf], [targets]
     if cross_fitted is not None:
@@ -57,7 +56,7 @@ def fit_tfidf(
         np.concatenate(elmo_says),
         np.concatenate(tfidf_says),
         judged,
-        by_class[judged].astype(np.float32),
+        by_class[judged],
     )
     found = (elmo, tfidf, part.join(elmo, texts))
     right = [round(float((one.argmax(axis=1) == targets).mean()), 4) for one in found]
