@@ -2,21 +2,20 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from contestants.elmo_train import elmo_train
+from contestants.elmo_train import ElmoTrain
 from contestants.fasttext_classifier import fasttext
 from contestants.tasks import Task
 from contestants.tfidf import tfidf
 from contestants.untrained import write_untrained_elmo
 from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.elmo.cache import EmbeddingCache
-from elmo_cli.elmo.source import ElmoSource, resolve
+from elmo_cli.elmo.source import resolve
 
-ELMO_ALONE = {"classifier.features": "elmo"}
-BOTH = {"classifier.features": "elmo+tfidf"}
+TRAINABLE = {"frozen": "mix", "fine-tuned": "all"}
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,6 @@ def line_up(handle: str, *, place: Path, cache: EmbeddingCache | None = None) ->
         Those that can be had here, in the order of the table; of others it is said on stderr what is missing.
     """
 
-    def elmo(name: str, source: ElmoSource, settings: Mapping[str, str]) -> Classifier:
-        return Classifier(
-            name,
-            lambda task: elmo_train(task, source.handle, settings=settings, cache=cache),
-            source.fingerprint,
-        )
-
     source = resolve(handle)
     found = [Classifier("TF-IDF", tfidf)]
     if importlib.util.find_spec("fasttext"):
@@ -61,7 +53,12 @@ def line_up(handle: str, *, place: Path, cache: EmbeddingCache | None = None) ->
         print("fastText is left out: its package is not installed.", file=sys.stderr)
     if source.options_path:
         folder = write_untrained_elmo(BiLMOptions.from_json(source.options_path), place / "untrained")
-        found.append(elmo("untrained", resolve(str(folder)), ELMO_ALONE))
+        untrained = ElmoTrain(str(folder), {"classifier.features": "elmo"}, cache)
+        found.append(Classifier("untrained", untrained.alone, resolve(str(folder)).fingerprint))
     else:
         print("The untrained ELMo is left out: of a Hub module the shape is not known.", file=sys.stderr)
-    return [*found, elmo("frozen", source, ELMO_ALONE), elmo("frozen + TF-IDF", source, BOTH)]
+    for name, trainable in TRAINABLE.items():
+        training = ElmoTrain(source.handle, {"elmo.trainable": trainable}, cache)
+        found.append(Classifier(name, training.alone, source.fingerprint))
+        found.append(Classifier(f"{name} + TF-IDF", training.together, source.fingerprint))
+    return found

@@ -166,11 +166,14 @@ def test_with_an_elmo_it_is_elmo_train(
     modules: SimpleNamespace, weather: Any, tiny: Path, tmp_path: Path
 ) -> None:
     few = {"training.epochs": 2, "classifier.hidden": (4,)}
-    found = modules.elmo_train.elmo_train(weather, str(tiny / "elmo"), settings=few)
+    training = modules.elmo_train.ElmoTrain(str(tiny / "elmo"), few)
     tables = [tiny / "train.csv", "--test", tiny / "test.csv", "--elmo", tiny / "elmo", "--seed", "5"]
-    result = invoke("train", *tables, "-o", tmp_path / "run", "--epochs", "2", "--hidden", "4", "--no-cache")
-    assert result.exit_code == 0, result.output
-    assert found == json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["accuracy"]
+    options = [*tables, "--epochs", "2", "--hidden", "4", "--no-cache"]
+    for found, features in ((training.together, "elmo+tfidf"), (training.alone, "elmo")):
+        run = tmp_path / features
+        result = invoke("train", *options, "-o", run, "--features", features)
+        assert result.exit_code == 0, result.output
+        assert found(weather) == json.loads((run / "metrics.json").read_text())["test"]["accuracy"]
 
 
 def test_the_untrained_elmo_has_the_shape_of_the_other_and_is_always_the_same(
