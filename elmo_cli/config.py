@@ -228,7 +228,8 @@ class FineTuningConfig:
     Args:
         epochs: Passes over the training rows; all are made.
         batch_size: Rows per step.
-        learning_rate: Adam's highest step size, that of the classifier and of the upper LSTM layer.
+        learning_rate: Adam's highest step size, that of the upper LSTM layer.
+        head_rate: Share of it that the classifier learns with, which has learned before; at most 1.
         layer_decay: By what the step size is divided with each layer further down, at least 1.
         warmup: Share of the steps over which the step size rises, in [0, 1); it falls linearly after that.
         unfreeze: Share of the steps after which the next lower layer begins to learn, in [0, 1); 0 lets all
@@ -240,11 +241,12 @@ class FineTuningConfig:
 
     epochs: int = 3
     batch_size: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
+    head_rate: float = 0.3
     layer_decay: float = 2.6
     warmup: float = 0.1
     unfreeze: float = 0.1
-    dropout: float = 0.1
+    dropout: float = 0.0
     weight_decay: float = 0.01
     clip_norm: float = 1.0
 
@@ -254,6 +256,7 @@ class FineTuningConfig:
             _check(count >= 1, f"fine_tuning.{name}", "at least 1", count)
         for name, rate in (("learning_rate", self.learning_rate), ("clip_norm", self.clip_norm)):
             _check(0 < rate < math.inf, f"fine_tuning.{name}", "a positive number", rate)
+        _check(0 < self.head_rate <= 1, "fine_tuning.head_rate", "above 0 and at most 1", self.head_rate)
         _check(1 <= self.layer_decay < math.inf, "fine_tuning.layer_decay", "at least 1", self.layer_decay)
         for name, share in (("warmup", self.warmup), ("unfreeze", self.unfreeze), ("dropout", self.dropout)):
             _check(0 <= share < 1, f"fine_tuning.{name}", "at least 0 and below 1", share)

@@ -8,6 +8,12 @@ from numpy.typing import NDArray
 # The shares are drawn towards equal ones that sum to 1, as if they varied by so much around them: with few
 # rows they stay there, with many they go where the rows say.
 SHARE_DEVIATION = 0.2
+LEAST_PROBABILITY = 1e-30  # what a probability of 0 counts as; its logarithm must be a number
+
+
+def logarithms(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Returns finite logarithms of probabilities, of the same shape."""
+    return np.log(np.maximum(probabilities.astype(np.float64), LEAST_PROBABILITY))
 
 
 def log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

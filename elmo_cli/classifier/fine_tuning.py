@@ -1,9 +1,8 @@
 """A classifier and the ELMo under it learn together, from the top downwards."""
 
 import functools
-import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,13 +24,9 @@ from elmo_cli.training.loop import run_epochs
 from elmo_cli.training.order import batches_of_like_length
 from elmo_cli.training.parameter_groups import GroupedAdam, ParameterGroup, slanted_triangular
 
-logger = logging.getLogger(__name__)
-
 _ADAM_BETA_2 = 0.99  # as in pre-training
 _EVALUATED_ROWS = 128
 _WORDS_AT_ONCE = 512
-# How much of the way from the weights before to those after is tried.
-_SHARES = (1.0, 0.8, 0.6, 0.4, 0.2)
 _MOST_VECTOR_BYTES = 1 << 30  # of the words' vectors, while the character CNN is frozen
 
 
@@ -59,9 +54,6 @@ class FineTuning:
         top_only: Whether the upper LSTM layer alone learns, and none below it.
         class_weights: What a row of each class counts in the loss, float32 (C,).
         seed: Decides the order of rows.
-
-    Attributes:
-        share: How much of the way from the weights before to those after was kept in the end.
     """
 
     def __init__(
@@ -86,7 +78,6 @@ class FineTuning:
         self.optimizer = GroupedAdam(
             self._groups(), config.learning_rate, beta_2=_ADAM_BETA_2, global_clipnorm=config.clip_norm
         )
-        self.share = 0.0
         self._steps: dict[int, BatchSteps] = {}
         self._vectors: NDArray[Any] | None = None
 
@@ -100,9 +91,10 @@ class FineTuning:
         mix = {variable.path for variable in classifier.mix.variables}
         # A linear head has a penalty of its own.
         head = [variable for variable in classifier.trainable_variables if variable.path not in mix]
-        groups = [ParameterGroup(tuple(head), weight_decay=0.0 if classifier.l2 else config.weight_decay)]
+        decay = 0.0 if classifier.l2 else config.weight_decay
+        groups = [ParameterGroup(tuple(head), config.head_rate, decay)]
         if classifier.mix.trainable_variables:
-            groups.append(ParameterGroup(tuple(classifier.mix.trainable_variables)))
+            groups.append(ParameterGroup(tuple(classifier.mix.trainable_variables), config.head_rate))
         for layer in range(self.least_frozen, len(self.layers)):
             rate = config.layer_decay ** -(len(self.layers) - 1 - layer)
             variables = tuple(self.layers[layer])
@@ -211,11 +203,9 @@ class FineTuning:
 
 
 def fine_tune(tuning: FineTuning, before: History, *, checkpoints: Checkpoints | None = None) -> History:
-    """Trains all of a model, or its upper part, and leaves it between what it was and the last epoch.
+    """Trains all of a model, or its upper part, and leaves it with the weights of the last epoch.
 
-    All weights go one share of the way, the one that suits the validation rows best: what was learned stays,
-    and what was known before is not forgotten. Where the last epoch is less accurate on the validation rows
-    than the model was before, it is left as it was.
+    Where that is less accurate on the validation rows than the model was before, it is left as it was.
 
     Args:
         tuning: What is trained, and how; its model was trained with ELMo frozen.
@@ -228,14 +218,11 @@ def fine_tune(tuning: FineTuning, before: History, *, checkpoints: Checkpoints |
     Raises:
         ConfigError: When a loss is no longer a number, or memory does not suffice.
         RunError: When a checkpoint cannot be written, or is of another training.
-
-    Reference:
-        Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", arXiv 2109.01903.
     """
     model, config = tuning.model, tuning.config
     best = Best(before.best_epoch, before.best.val_loss, tuple(model.get_weights()))
     try:
-        history = run_epochs(
+        return run_epochs(
             model,
             lambda epoch: tuning.train_epoch(epoch - len(before.epochs)),
             tuning.evaluate,
@@ -246,46 +233,12 @@ def fine_tune(tuning: FineTuning, before: History, *, checkpoints: Checkpoints |
             earlier=before.epochs,
             checkpoints=checkpoints,
         )
-        if history.best_epoch > len(before.epochs):
-            tuning.share = _go_part_of_the_way(tuning, best.weights)
-            logger.info("Of the way from the frozen weights to these, %.0f%% is gone.", 100 * tuning.share)
-        return history
     except tf.errors.ResourceExhaustedError as error:
         raise ConfigError(
             f"Memory does not suffice to fine-tune with {config.batch_size} texts of up to "
             f"{tuning.train_batches.lengths.max()} tokens at once. Use smaller batches (--set "
             f"fine_tuning.batch_size={max(1, config.batch_size // 2)}), or cut texts shorter (--max-length)."
         ) from error
-
-
-def _go_part_of_the_way(tuning: FineTuning, before: Sequence[NDArray[Any]]) -> float:
-    """Gives the model the weights on the line from those before that have the least validation loss.
-
-    Args:
-        tuning: Its model has the weights at the other end of the line.
-        before: In the order of ``model.weights``.
-
-    Returns:
-        The share of the way, in (0, 1].
-    """
-    after = tuning.model.get_weights()
-
-    def go(share: float) -> None:
-        # A weight that did not learn stays what it was, to the last bit; random states are none.
-        tuning.model.set_weights(
-            [a + (b - a) * share if b.dtype.kind == "f" else b for a, b in zip(before, after, strict=True)]
-        )
-
-    losses = {1.0: tuning.evaluate()[0]}
-    for share in _SHARES[1:]:
-        go(share)
-        losses[share] = tuning.evaluate()[0]
-    best = min(losses, key=losses.__getitem__)
-    if best < 1.0:
-        go(best)
-    else:
-        tuning.model.set_weights(after)
-    return best
 
 
 def _means(sums: list[Sums], num_rows: int) -> tuple[float, float]:

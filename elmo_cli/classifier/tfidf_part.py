@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli.classifier.blend import fit_shares, log_softmax
+from elmo_cli.classifier.blend import fit_shares, log_softmax, logarithms
 from elmo_cli.classifier.folds import folds
 from elmo_cli.counts import counted
 from elmo_cli.text.tfidf import Texts, Tfidf
@@ -18,7 +18,6 @@ STRENGTHS = (1.0, 10.0, 100.0)  # of the fit: C of scikit-learn, the inverse of 
 NUM_FOLDS = 5
 # With more rows than this one fold is enough to choose the strength by.
 FEW_ROWS = 1000
-LEAST_PROBABILITY = 1e-30  # what a probability of 0 counts as; its logarithm must be a number
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class TfidfPart:
         Returns:
             The part with its shares.
         """
-        parts = np.stack([_logarithms(elmo), _logarithms(tfidf)])
+        parts = np.stack([logarithms(elmo), logarithms(tfidf)])
         elmo_share, tfidf_share = fit_shares(parts, targets, weights)
         return replace(self, elmo_share=elmo_share, tfidf_share=tfidf_share)
 
@@ -129,17 +128,13 @@ class TfidfPart:
         Returns:
             float32 (N, C); each row sums to 1.
         """
-        joined = self.elmo_share * _logarithms(probabilities)
+        joined = self.elmo_share * logarithms(probabilities)
         joined += self.tfidf_share * self.log_probabilities(texts)
         return np.exp(log_softmax(joined)).astype(np.float32)
 
     def log_probabilities(self, texts: Texts) -> NDArray[np.float64]:
         """Returns what this part alone says of N space-joined texts, float64 (N, C)."""
         return log_softmax((self.tfidf.multiply(texts, self.kernel) + self.bias).astype(np.float64))
-
-
-def _logarithms(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.log(np.maximum(probabilities.astype(np.float64), LEAST_PROBABILITY))
 
 
 def _best_strength(vectors: Any, targets: NDArray[np.int32], balanced: bool) -> float:

@@ -4,6 +4,8 @@ import logging
 
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.weights import read_weights
+from elmo_cli.classifier.calibration import calibrate
+from elmo_cli.classifier.encoding import Encoded
 from elmo_cli.classifier.fine_tuning import FineTuning, LabelledTexts, fine_tune
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.classifier.trainable_classifier import TrainableClassifier
@@ -85,12 +87,31 @@ def fine_tune_run(
     )
     checkpoints = Checkpoints(run.directory.checkpoints / _CHECKPOINTS, identity=identity, resume=run.resume)
     history = fine_tune(tuning, history, checkpoints=checkpoints)
-    run.record["fine_tuned_share"] = tuning.share
     run.point_of_no_return()
     write_elmo(bilm, run.directory)
     logger.debug("What %s became is in %s", source.handle, run.directory.own_elmo)
     embedder = load_embedder(resolve(str(run.directory.own_elmo)), config.elmo.precision)
     return classifier.on(embedder), history
+
+
+def calibrate_run(run: NewRun, classifier: TextClassifier, encoded: Encoded, tables: TrainingTables) -> None:
+    """Makes a fine-tuned classifier as sure as it is right on the validation rows.
+
+    Args:
+        run: Its record then has the ``temperature``.
+        classifier: From `fine_tune_run`.
+        encoded: What it makes of the validation rows.
+        tables: Those of the run.
+    """
+    targets = tables.valid.targets
+    known = targets >= 0  # a label that training never saw has no class
+    by_class = class_weights(
+        run.config.training.class_weight, tables.train.targets, classifier.classifier.num_classes
+    )
+    probabilities = classifier.probabilities(encoded)[known]
+    temperature = calibrate(classifier.classifier, probabilities, targets[known], by_class[targets[known]])
+    run.record["temperature"] = round(temperature, 4)
+    logger.info("Its logits are divided by %.2f, which suits the validation rows best", temperature)
 
 
 def _trainable(embedder: Embedder) -> BiLM:

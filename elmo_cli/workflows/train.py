@@ -30,7 +30,7 @@ from elmo_cli.training.history import History
 from elmo_cli.training.loop import fit
 from elmo_cli.workflows.adapt import adapt
 from elmo_cli.workflows.evaluate import write_report
-from elmo_cli.workflows.fine_tune import check_can_be_fine_tuned, fine_tune_run
+from elmo_cli.workflows.fine_tune import calibrate_run, check_can_be_fine_tuned, fine_tune_run
 from elmo_cli.workflows.model_card import model_card
 from elmo_cli.workflows.new_run import NewRun
 from elmo_cli.workflows.own_elmo import copy_elmo
@@ -153,6 +153,7 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
             classifier, history = fine_tune_run(run, classifier, tables, history, identity=made_of)
         with run.stage("embedding"):
             valid_part = encode(tables.valid)
+        calibrate_run(run, classifier, valid_part, tables)
     with run.stage("training"):
         trained = _Trained(classifier)
         # Fine-tuned vectors of the training rows are too sure of them for a head to be solved on.
