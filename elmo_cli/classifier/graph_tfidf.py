@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from elmo_cli.classifier.tfidf_part import LEAST_PROBABILITY, TfidfPart
+from elmo_cli.classifier.blend import LEAST_PROBABILITY
+from elmo_cli.classifier.tfidf_part import TfidfPart
 from elmo_cli.elmo.graph_lower_case import GraphLowerCase
 from elmo_cli.text.tfidf import CHARACTERS, MARK
 
