@@ -9,6 +9,7 @@ from elmo_cli.classifier.encoding import Encoded
 from elmo_cli.classifier.fine_tuning import FineTuning, LabelledTexts, fine_tune
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.classifier.trainable_classifier import TrainableClassifier
+from elmo_cli.counts import counted
 from elmo_cli.elmo.bilm_embedder import BiLMEmbedder
 from elmo_cli.elmo.embedder import Embedder, load_embedder
 from elmo_cli.elmo.source import resolve
@@ -70,9 +71,9 @@ def fine_tune_run(
     model.build()
     train = _labelled(tables.train)
     logger.info(
-        "Fine-tuning %s of ELMo: %d epochs",
+        "Fine-tuning %s of ELMo: %s",
         "the upper layer" if config.elmo.trainable == "top" else "all layers",
-        config.fine_tuning.epochs,
+        counted(config.fine_tuning.epochs, "epoch"),
     )
     tuning = FineTuning(
         model,

@@ -46,6 +46,7 @@ def model_card(
     split = ", split off the training table" if record["data"]["valid_is_split"] else ""
     hashes = [f"- `{path}`: SHA-256 `{digest}`" for path, digest in record["data"]["sha256"].items()]
     hidden = ", ".join(map(str, record["hidden"])) or "none"
+    most_epochs = config.training.epochs + config.elmo.fine_tuned * config.fine_tuning.epochs
     lines = [
         "# Text classifier",
         "",
@@ -62,13 +63,12 @@ def model_card(
         *scores,
         "",
         f"The rows of `valid` ({rows['valid']}{split}) chose the epoch that was kept; only `test` was never "
-        "looked at in training."
-        + (" After `valid` was scored, the classifier learned from its rows, too." * record["learned_valid"]),
+        "looked at in training." + _learned_valid(record),
         "",
         "## Training",
         "",
         f"- {rows['train']} training rows, seed {config.seed}, epoch {record['best_epoch']} of at most "
-        f"{config.training.epochs}; elmo-cli {record['versions']['elmo-cli']}, {record['started']}",
+        f"{most_epochs}; elmo-cli {record['versions']['elmo-cli']}, {record['started']}",
         f"- ELMo `{elmo['handle']}`, fingerprint `{elmo['fingerprint']}`; " + _LEARNED[config.elmo.trainable],
         f"- pooling {' and '.join(config.classifier.pool)}, hidden layers {hidden}",
         *([_adaptation(record["adaptation"])] if "adaptation" in record else []),
@@ -87,6 +87,14 @@ def model_card(
         "RUN is this directory.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _learned_valid(record: Mapping[str, Any]) -> str:
+    """Says which parts learned from the validation rows once they were scored; nothing where none did."""
+    parts = ["the classifier on ELMo's vectors"] if record["learned_valid"] else []
+    if "tfidf" in record and record["data"]["valid_is_split"]:
+        parts.append("the TF-IDF part")
+    return f" After `valid` was scored, {' and '.join(parts)} learned from its rows, too." if parts else ""
 
 
 def _adaptation(record: Mapping[str, Any]) -> str:
