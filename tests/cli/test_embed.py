@@ -204,6 +204,20 @@ def test_what_cannot_be_written_ends_with_2(to: Embed, table: Path, name: str, m
     assert message in result.stderr
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a directory that takes no files")
+@pytest.mark.parametrize("kind", ["npz", "hdf5", "parquet"])
+def test_a_place_that_takes_no_file_is_said_before_anything_is_embedded(
+    to: Embed, table: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("texts were embedded")
+
+    monkeypatch.setattr(embed.Embedding, "pieces", fail)
+    result = to(table, "-o", f"/proc/v.{kind}")
+    assert result.exit_code == 2
+    assert f"/proc/v.{kind} cannot be written" in result.stderr
+
+
 def test_without_output_it_ends_with_2(to: Embed, table: Path) -> None:
     result = to(table)
     assert result.exit_code == 2
