@@ -323,6 +323,23 @@ def test_rows_of_jsonl_without_a_text_are_empty_ones(to: Embed, tmp_path: Path) 
         np.testing.assert_allclose(found[1], found[2], atol=1e-6)
 
 
+@pytest.mark.parametrize("chunk_rows", [1, 9])
+@pytest.mark.parametrize("first", ['{"id": 1}', '{"id": 1, "label": "x"}', "{}"])
+def test_of_jsonl_the_text_column_stands_in_the_first_row_or_is_named(
+    to: Embed, tmp_path: Path, first: str, chunk_rows: int
+) -> None:
+    rows = first + '\n{"id": 2, "text": "hi"}\n'
+    out, options = tmp_path / "out.npz", ["--chunk-rows", chunk_rows]
+    result = to("-", "-o", out, *options, stdin=rows)
+    assert result.exit_code == 3
+    assert "standard input: which column holds the texts? Those of the first row are: " in result.stderr
+    assert "with --text-column" in result.stderr
+    assert not out.exists()
+    result = to("-", "-o", out, *options, "--text-column", "text", stdin=rows)
+    assert result.exit_code == 0, result.output
+    assert len(np.load(out)["vectors"]) == 2
+
+
 def test_published_embeddings_come_out(shared: Path, tmp_path: Path) -> None:
     folder, out = shared / "elmo-fixture", tmp_path / "out.hdf5"
     if not folder.is_dir():
