@@ -18,6 +18,13 @@ def table_name(df: pd.DataFrame) -> str:
     return str(df.attrs.get("path", "the table"))
 
 
+def with_string_names(df: pd.DataFrame) -> pd.DataFrame:
+    """Returns the same rows, ``attrs`` included, with column names that are strings; they need not be."""
+    named = df.set_axis([str(name) for name in df.columns], axis=1)
+    named.attrs = dict(df.attrs)
+    return named
+
+
 def row_number(df: pd.DataFrame, label: Any) -> Any:
     """Returns the number of a row as a spreadsheet shows it: from 1, header and blank lines counted.
 

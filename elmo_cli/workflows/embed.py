@@ -19,7 +19,7 @@ from elmo_cli.elmo.embedder import Embedder, load_embedder
 from elmo_cli.elmo.scalar_mix import ScalarMix
 from elmo_cli.elmo.source import resolve
 from elmo_cli.errors import ConfigError
-from elmo_cli.text.columns import find_text_column
+from elmo_cli.text.columns import find_text_column, with_string_names
 from elmo_cli.text.preprocessor import TextReader
 from elmo_cli.text.sentences import NO_LIMIT, CutReport, Sentences
 from elmo_cli.workflows.hdf5_vectors import hdf5_vectors
@@ -114,6 +114,7 @@ class Embedding:
 
     def __call__(self, table: pd.DataFrame) -> NDArray[Any] | list[NDArray[Any]]:
         """Embeds; see the class."""
+        table = with_string_names(table)
         sentences = self.reader_for(table).transform(table).sentences
         pieces = [vectors for _, vectors in self.pieces(sentences)]
         return list(itertools.chain(*pieces)) if self.layout.by_token else np.concatenate(pieces)

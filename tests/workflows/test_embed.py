@@ -99,6 +99,17 @@ def test_half_precision_is_asked_for(tiny: Path) -> None:
     np.testing.assert_array_equal(half, whole.astype(np.float16), strict=True)
 
 
+def test_columns_are_found_by_names_that_are_no_strings(tiny: Path) -> None:
+    expected = Embedding(elmo=str(tiny / "elmo"))(TABLE)
+    for table, column in (
+        (pd.DataFrame(TEXTS), None),
+        (TABLE.set_axis([2026, 7], axis=1), "7"),
+        (TABLE.set_axis([2026, 7], axis=1), "2"),
+    ):
+        embedding = Embedding(elmo=str(tiny / "elmo"), text_column=column)
+        np.testing.assert_array_equal(embedding(table), expected)
+
+
 @pytest.mark.parametrize("pool", ["mean", "none"])
 def test_no_rows_give_no_vectors(tiny: Path, pool: str) -> None:
     found = Embedding(layers="all", pool=pool, elmo=str(tiny / "elmo"))(TABLE.iloc[:0])
