@@ -141,6 +141,14 @@ def test_texts_that_are_split_already_and_cut(to: Embed, tiny: Path, tmp_path: P
         assert json.loads(file["sentence_to_index"][0]) == {"It isn't cold": "0", "Frost": "1"}
 
 
+def test_a_maximum_length_beyond_all_texts_cuts_nothing(
+    to: Embed, table: Path, layers: list[np.ndarray], tmp_path: Path
+) -> None:
+    result = to(table, "-o", tmp_path / "out.npz", "--max-length", 2**40)
+    assert result.exit_code == 0, result.output
+    close(np.load(tmp_path / "out.npz")["vectors"], [each.mean(axis=(0, 1)) for each in layers])
+
+
 def test_a_run_brings_its_elmo_and_its_mix(
     tiny: Path, table: Path, layers: list[np.ndarray], tmp_path: Path
 ) -> None:

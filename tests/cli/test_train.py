@@ -127,6 +127,14 @@ def test_the_config_of_a_run_repeats_it_to_the_last_bit(tiny: Path, tmp_path: Pa
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
 
 
+def test_a_maximum_length_beyond_all_texts_cuts_nothing(tiny: Path, tmp_path: Path) -> None:
+    result = train(tiny, tmp_path / "run", "--max-length", 2**40)
+    assert result.exit_code == 0, result.output
+    assert "none of 38 rows was cut" in result.stderr
+    result = invoke("predict", tmp_path / "run", "The soup was cold.")
+    assert result.exit_code == 0, result.output
+
+
 def test_messages_say_what_was_found_and_what_is_trained(tiny: Path, tmp_path: Path) -> None:
     result = train(tiny, tmp_path / "run", "--max-length", "5")
     assert result.exit_code == 0
