@@ -121,7 +121,7 @@ class Predictor:
     def probabilities(self, examples: Examples) -> NDArray[np.float32]:
         """Returns the probability of each class, float32 (N, C), for examples of the preprocessor."""
         texts, lengths = examples.sentences.texts, examples.sentences.lengths
-        row_bytes = self.classifier.encoder.row_bytes(self.preprocessor.max_tokens)
+        row_bytes = self.classifier.encoder.row_bytes(int(lengths.max(initial=1)))
         step = max(1, self.config.elmo.memory_bytes // row_bytes)
         parts = [np.empty((0, self.labels.num_classes), np.float32)]
         for start in range(0, len(texts), step):
