@@ -39,7 +39,7 @@ class ElmoSource:
     Args:
         handle: What the user wrote.
         kind: ``bilm`` for options.json with HDF5 weights, ``hub`` for a TensorFlow Hub module.
-        path: The directory with its files.
+        path: The directory with its files; that of the module where a biLM was made of one.
         fingerprint: SHA-256 over all that decides the vectors, as 64 hexadecimal digits: weights and
             options of a biLM, every file of a module with its relative path. File names of a biLM and
             the place on disk do not enter it.
