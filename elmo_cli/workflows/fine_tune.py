@@ -87,7 +87,7 @@ def fine_tune_run(
     history = fine_tune(tuning, history, checkpoints=checkpoints)
     run.record["fine_tuned_share"] = tuning.share
     run.point_of_no_return()
-    write_elmo(bilm, run.directory)
+    write_elmo(bilm, run.directory, source)
     logger.debug("What %s became is in %s", source.handle, run.directory.own_elmo)
     embedder = load_embedder(resolve(str(run.directory.own_elmo)), config.elmo.precision)
     return classifier.on(embedder), history
