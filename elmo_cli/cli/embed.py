@@ -147,6 +147,10 @@ def main(
     kind = kind_of_file(output, kind)
     path = None if file == "-" else Path(file)
     options.check_output(output, path)
+    if run is not None:
+        from elmo_cli.workflows.run_directory import RunDirectory
+
+        options.check_spares(output, RunDirectory(run).files(), f"the run {run}")
     # Mistakes in the table are said before TensorFlow is loaded.
     from elmo_cli.text.columns import find_text_column
 
@@ -171,6 +175,7 @@ def main(
             precision=precision,
             cache=cache,
         )
+        options.check_spares(output, embedding.source.files(), f"the ELMo {embedding.source.handle}")
         report = embed_tables(embedding, itertools.chain([first], tables), output, kind, prefix=prefix)
     if report.num_rows_cut:
         logger.info("At most %s of a text: %s", counted(embedding.max_tokens, "token"), report)

@@ -54,6 +54,12 @@ class ElmoSource:
     options_path: Path | None = None
     weights_path: Path | None = None
 
+    def files(self) -> list[Path]:
+        """Returns what is read: options and weights of a biLM, every file of a module."""
+        module = self.path.rglob("*") if (self.path / "saved_model.pb").is_file() else ()
+        pair = (self.options_path, self.weights_path)
+        return [*(path for path in pair if path is not None), *(path for path in module if path.is_file())]
+
     def to_json(self) -> dict[str, Any]:
         """Returns a dictionary of strings (and None) that `from_json` reads back."""
         return {

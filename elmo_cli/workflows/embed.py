@@ -53,6 +53,9 @@ class Embedding:
         precision: Of ELMo's matrix products; as the run was configured, else float32 when absent.
         cache: Where pooled vectors are looked for first and kept afterwards.
 
+    Attributes:
+        source: The ELMo.
+
     Call arguments:
         table: N rows, possibly none.
 
@@ -101,7 +104,8 @@ class Embedding:
 
     def _prepare(self, embedder: Embedder) -> None:
         """Decides what the vectors look like."""
-        name, poolings = embedder.source.handle, self.choice.poolings
+        self.source = embedder.source
+        name, poolings = self.source.handle, self.choice.poolings
         self.choice.check_possible(name, num_layers=embedder.num_layers, token_level=embedder.token_level)
         self.encoder = Encoder(embedder, MaskedPooling(poolings) if poolings else MaskedTokens())
         shape = self.choice.shape(embedder.num_layers, embedder.dim)

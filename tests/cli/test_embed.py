@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,35 @@ def test_writing_over_the_input_is_refused(to: Embed, tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "would replace the input itself" in result.stderr
     assert path.read_bytes() == before
+
+
+def content_of(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["weights.hdf5", "options.json"])
+def test_writing_over_the_elmo_is_refused(tiny: Path, table: Path, tmp_path: Path, name: str) -> None:
+    elmo = Path(shutil.copytree(tiny / "elmo", tmp_path / "elmo"))
+    before = content_of(tmp_path)
+    options = ["--elmo", elmo, "--format", "hdf5"]
+    result = invoke("embed", table, "-o", tmp_path / ".." / tmp_path.name / "elmo" / name, *options)
+    assert result.exit_code == 2
+    assert f"{name} would replace a file of the ELMo {elmo}. Choose another name" in result.stderr
+    assert content_of(tmp_path) == before
+    result = invoke("embed", table, "-o", elmo / "vectors.hdf5", *options)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("name", ["model/classifier.weights.h5", "run.json", "predictions/test.csv"])
+def test_writing_over_a_run_is_refused(run: Path, table: Path, tmp_path: Path, name: str) -> None:
+    before = content_of(tmp_path)
+    result = invoke("embed", table, "-o", run / name, "--run", run, "--format", "hdf5")
+    assert result.exit_code == 2
+    assert f"{name} would replace a file of the run {run}. Choose another name" in result.stderr
+    assert content_of(tmp_path) == before
+    for _ in range(2):  # what is put beside them may be replaced
+        result = invoke("embed", table, "-o", run / "vectors.hdf5", "--run", run)
+        assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize(

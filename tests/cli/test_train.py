@@ -13,6 +13,7 @@ from elmo_cli.config import RunConfig
 from elmo_cli.config_yaml import load_config
 from elmo_cli.files import lock
 from elmo_cli.training import loop
+from elmo_cli.workflows.run_directory import RunDirectory
 
 FEW = ("--epochs", "2", "--batch-size", "16")
 
@@ -45,6 +46,7 @@ def test_a_run_holds_everything_that_is_promised(tiny: Path) -> None:
         "report.html",
         "run.json",
     }
+    assert {path.relative_to(run).as_posix() for path in RunDirectory(run).files()} == files
     record = json.loads((run / "run.json").read_text())
     assert record["status"] == "complete"
     assert record["command"].split()[0] == "elmo-train"
