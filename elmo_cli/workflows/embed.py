@@ -177,8 +177,11 @@ class Embedding:
         with np.errstate(over="ignore"):
             chosen = vectors.astype(self.layout.dtype, copy=False)
         if not np.isfinite(chosen).all():
+            half = self.choice.dtype == "float16" and np.isfinite(vectors).all()
             raise ConfigError(
                 "--dtype float16: a vector is too large for half precision. Use --dtype float32."
+                if half
+                else "--layers mix: the mix of the layers is too large for a float32. Use --layers all."
             )
         return chosen
 

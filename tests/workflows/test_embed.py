@@ -179,6 +179,14 @@ def test_a_vector_too_large_for_half_precision_is_said(
         embedding(TABLE)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_mix_too_large_for_any_type_is_said(tiny_embedder: TinyEmbedder, dtype: str) -> None:
+    embedding = Embedding(dtype=dtype)
+    embedding.mix.gamma.assign(3e38)
+    with pytest.raises(ConfigError, match=r"--layers mix: .* too large for a float32\. Use --layers all"):
+        embedding._chosen(np.full((1, 2, 3), 2, np.float32))
+
+
 def test_one_vector_for_a_whole_text(monkeypatch: pytest.MonkeyPatch) -> None:
     embedder = WholeTextEmbedder()
     monkeypatch.setattr(embed, "load_embedder", lambda *_: embedder)
