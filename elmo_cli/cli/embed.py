@@ -14,6 +14,7 @@ from elmo_cli.cli.startup import start_tensorflow
 from elmo_cli.config import DataConfig
 from elmo_cli.config_yaml import load_config
 from elmo_cli.counts import counted
+from elmo_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,6 +146,11 @@ def main(
 
     VectorChoice(layers, pool, dtype)
     kind = kind_of_file(output, kind)
+    if prefix and kind != "parquet":
+        raise ConfigError(
+            f"--prefix {prefix} is for the columns that Parquet gets, but -o {output} is {kind} and has "
+            "none. Leave it out."
+        )
     path = None if file == "-" else Path(file)
     options.check_output(output, path)
     if run is not None:

@@ -190,6 +190,8 @@ def test_a_table_without_rows_makes_a_file_without_vectors(to: Embed, tmp_path: 
         (["--pool", "attention"], "--pool must be none, mean, max or mean,max"),
         (["--dtype", "int8"], "'int8' is not one of"),
         (["--max-length", "0"], "--max-length"),
+        (["--prefix", "elmo_"], "--prefix elmo_ is for the columns that Parquet gets, but -o "),
+        (["--prefix", "elmo_", "--format", "hdf5"], "out.npz is hdf5 and has none. Leave it out"),
         (["--run", "nowhere"], "nowhere does not exist"),
         (["--delimiter", "ab"], "data.delimiter"),
     ],
