@@ -65,7 +65,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     with writing(path):
         is_device = target.exists() and not target.is_file() and not target.is_dir()
     if is_device:
-        yield target
+        with _naming(path, target):
+            yield target
         return
     # Short enough for every file system, whatever the length of the name; the ending stays.
     beside = target.with_name(f".tmp-{secrets.token_hex(4)}-{target.name[-100:]}")
@@ -74,12 +75,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        try:
+        with _naming(path, beside):
             yield beside
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or error.filename == str(beside):
-                raise _cannot_write(path, error) from error
-            raise
         with writing(path):
             _synchronise(beside)
             os.replace(beside, target)
@@ -257,6 +254,17 @@ else:
     def _unlock(descriptor: int) -> None:
         """Lets go of the lock, also where a forked child shares the descriptor."""
         fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+@contextlib.contextmanager
+def _naming(path: str | Path, beside: Path) -> Iterator[None]:
+    """Turns an OSError of the file that is written, or of its full disk, into a RunError; others pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or error.filename == str(beside):
+            raise _cannot_write(path, error) from error
+        raise
 
 
 def _synchronise(path: Path) -> None:

@@ -128,6 +128,12 @@ def test_a_full_disk_is_named(tmp_path: Path, number: int) -> None:
     assert names(tmp_path) == []
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_device_is_named() -> None:
+    with pytest.raises(RunError, match="/dev/full cannot be written: No space left"):
+        files.write_text("/dev/full", "1")
+
+
 def test_other_failures_pass_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     with pytest.raises(FileNotFoundError), files.atomic_write(path):

@@ -14,6 +14,7 @@ from elmo_cli.cli.startup import start_tensorflow
 from elmo_cli.config import DataConfig
 from elmo_cli.config_yaml import load_config
 from elmo_cli.counts import counted
+from elmo_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,8 +146,17 @@ def main(
 
     VectorChoice(layers, pool, dtype)
     kind = kind_of_file(output, kind)
+    if prefix and kind != "parquet":
+        raise ConfigError(
+            f"--prefix {prefix} is for the columns that Parquet gets, but -o {output} is {kind} and has "
+            "none. Leave it out."
+        )
     path = None if file == "-" else Path(file)
     options.check_output(output, path)
+    if run is not None:
+        from elmo_cli.workflows.run_directory import RunDirectory
+
+        options.check_spares(output, RunDirectory(run).files(), f"the run {run}")
     # Mistakes in the table are said before TensorFlow is loaded.
     from elmo_cli.text.columns import find_text_column
 
@@ -171,6 +181,7 @@ def main(
             precision=precision,
             cache=cache,
         )
+        options.check_spares(output, embedding.source.files(), f"the ELMo {embedding.source.handle}")
         report = embed_tables(embedding, itertools.chain([first], tables), output, kind, prefix=prefix)
     if report.num_rows_cut:
         logger.info("At most %s of a text: %s", counted(embedding.max_tokens, "token"), report)

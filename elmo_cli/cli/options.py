@@ -2,7 +2,7 @@
 
 import os
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -229,6 +229,20 @@ def check_output(output: Path, source: Path | None, *others: Path) -> None:
     if any(place.exists() and place.samefile(source) for place in (output, *others)):
         raise ConfigError(
             f"-o {output} would replace the input itself. Choose another name, so nothing is lost."
+        )
+
+
+def check_spares(output: Path, files: Iterable[Path], whose: str) -> None:
+    """Raises ConfigError when what a command writes would replace a file that it works with.
+
+    Args:
+        output: The file to write.
+        files: Those to be spared.
+        whose: What they belong to, for the message.
+    """
+    if output.exists() and any(file.exists() and output.samefile(file) for file in files):
+        raise ConfigError(
+            f"-o {output} would replace a file of {whose}. Choose another name, so nothing is lost."
         )
 
 

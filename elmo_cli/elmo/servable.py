@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from elmo_cli.elmo.embedder import Embedder
+from elmo_cli.elmo.hub.embedder import HubEmbedder
 from elmo_cli.elmo.hub.reference_variables import TableError
 from elmo_cli.errors import SourceError
 
@@ -18,12 +19,8 @@ def servable(embedder: Embedder, directory: Path) -> Embedder:
     Raises:
         SourceError: When the module cannot be exported.
     """
-    if embedder.source.kind != "hub":
-        return embedder
-    from elmo_cli.elmo.hub.embedder import HubEmbedder
-
     if not isinstance(embedder, HubEmbedder):
-        return embedder  # a module whose variables are read natively
+        return embedder
     try:
         return embedder.normalised(directory)
     except (TableError, SourceError) as error:

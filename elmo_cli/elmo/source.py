@@ -39,7 +39,7 @@ class ElmoSource:
     Args:
         handle: What the user wrote.
         kind: ``bilm`` for options.json with HDF5 weights, ``hub`` for a TensorFlow Hub module.
-        path: The directory with its files.
+        path: The directory with its files; that of the module where a biLM was made of one.
         fingerprint: SHA-256 over all that decides the vectors, as 64 hexadecimal digits: weights and
             options of a biLM, every file of a module with its relative path. File names of a biLM and
             the place on disk do not enter it.
@@ -53,6 +53,12 @@ class ElmoSource:
     fingerprint: str
     options_path: Path | None = None
     weights_path: Path | None = None
+
+    def files(self) -> list[Path]:
+        """Returns what is read: options and weights of a biLM, every file of a module."""
+        module = self.path.rglob("*") if (self.path / "saved_model.pb").is_file() else ()
+        pair = (self.options_path, self.weights_path)
+        return [*(path for path in pair if path is not None), *(path for path in module if path.is_file())]
 
     def to_json(self) -> dict[str, Any]:
         """Returns a dictionary of strings (and None) that `from_json` reads back."""

@@ -18,6 +18,13 @@ def table_name(df: pd.DataFrame) -> str:
     return str(df.attrs.get("path", "the table"))
 
 
+def with_string_names(df: pd.DataFrame) -> pd.DataFrame:
+    """Returns the same rows, ``attrs`` included, with column names that are strings; they need not be."""
+    named = df.set_axis([str(name) for name in df.columns], axis=1)
+    named.attrs = dict(df.attrs)
+    return named
+
+
 def row_number(df: pd.DataFrame, label: Any) -> Any:
     """Returns the number of a row as a spreadsheet shows it: from 1, header and blank lines counted.
 
@@ -75,7 +82,8 @@ def find_text_column(df: pd.DataFrame, wanted: str | None) -> str | None:
     Args:
         df: A table, or a piece of one; a table of plain lines or of a single column needs no particular
             column name, unless it is JSONL.
-        wanted: The column's name, or its number from 1; None as in `resolve_column`.
+        wanted: The column's name, or its number from 1; None as in `resolve_column`, of JSONL as in
+            `obvious_jsonl_column`.
 
     Returns:
         Its name; None for a piece of JSONL in which no row has it: each row of JSONL brings its own
@@ -85,11 +93,38 @@ def find_text_column(df: pd.DataFrame, wanted: str | None) -> str | None:
         DataError: When there is no such column.
     """
     layout = df.attrs.get("format")
-    if wanted is not None and isinstance(layout, TableFormat) and layout.kind == "jsonl":
-        return jsonl_column(df, wanted)
+    if isinstance(layout, TableFormat) and layout.kind == "jsonl":
+        return obvious_jsonl_column(df) if wanted is None else jsonl_column(df, wanted)
     if df.shape[1] == 1 and wanted not in df.columns:
         return str(df.columns[0])
     return resolve_column(df, wanted, "text")
+
+
+def obvious_jsonl_column(df: pd.DataFrame) -> str:
+    """Finds the column with the texts of JSONL that comes in pieces, and says so.
+
+    Only a column with an obvious name in the table's first row is taken: other rows may have others, and how
+    many come in a piece must not decide.
+
+    Args:
+        df: A piece, as `stream_table` gives it.
+
+    Returns:
+        The column's name.
+
+    Raises:
+        DataError: When the first row has none.
+    """
+    names = [str(name) for name in df.attrs.get("first_columns", df.columns)]
+    found = _obvious(names, "text")
+    if found is None:
+        listing = _numbered([f'"{name}"' for name in names]) or "none"
+        raise DataError(
+            f"{table_name(df)}: which column holds the texts? Those of the first row are: {listing}. Name it "
+            "with --text-column."
+        )
+    logger.info('%s: taking column "%s" as the text', table_name(df), names[found])
+    return names[found]
 
 
 def jsonl_column(df: pd.DataFrame, wanted: str) -> str | None:

@@ -82,14 +82,14 @@ def choose_max_tokens(lengths: npt.NDArray[np.int32], policy: int | str) -> int:
             the sentences do not exceed, Q in (0, 100].
 
     Returns:
-        Tokens, at least 1.
+        Tokens, from 1 to `NO_LIMIT`.
 
     Raises:
         ConfigError: For another policy.
     """
     text = str(policy).strip()
     if re.fullmatch("[0-9]+", text) and int(text) > 0:
-        return int(text)
+        return min(int(text), NO_LIMIT)
     if text == "longest":
         return int(lengths.max())
     if (share := percentile(text)) is not None:
@@ -110,6 +110,7 @@ def cut(joined: Sequence[str], max_tokens: int) -> Sentences:
     Returns:
         The N sentences.
     """
+    max_tokens = min(max_tokens, NO_LIMIT)
     counts = token_counts(joined)
     texts = np.empty(len(joined), dtype=object)
     texts[:] = joined
@@ -120,7 +121,7 @@ def cut(joined: Sequence[str], max_tokens: int) -> Sentences:
 
 def cut_report(counts: npt.NDArray[np.int32], max_tokens: int) -> CutReport:
     """Returns what `cut` takes away from sentences of these lengths, int32 (N,)."""
-    lost = np.maximum(counts.astype(np.int64) - max_tokens, 0)
+    lost = np.maximum(counts.astype(np.int64) - min(max_tokens, NO_LIMIT), 0)
     return CutReport(
         len(counts), int(np.count_nonzero(lost)), int(counts.sum(dtype=np.int64)), int(lost.sum())
     )

@@ -17,7 +17,7 @@ import pandas as pd
 
 from elmo_cli.counts import counted
 from elmo_cli.errors import ConfigError, DataError, RunError
-from elmo_cli.files import atomic_path, atomic_write
+from elmo_cli.files import atomic_write
 from elmo_cli.text.formats import TableFormat, part_of
 
 logger = logging.getLogger(__name__)
@@ -63,21 +63,18 @@ class TableWriter:
         self._whole = (0, 0)  # rows and bytes of the pieces that were written
         self._stack = contextlib.ExitStack()
         self._stream: IO[bytes] | None = None
-        self._parquet_path: Path | None = None
         self._parquet: Any = None
         self._num_bytes = 0  # of the last piece
         self._encoder = codecs.getincrementalencoder(layout.encoding)()
 
     def __enter__(self) -> Self:
         """Opens the file beside its place."""
-        if self.layout.kind == "parquet":
-            self._parquet_path = self._stack.enter_context(atomic_path(str(self.target)))
-            self._stack.callback(self._close_parquet)
-        elif self.target is None:
+        if self.target is None:
             sys.stdout.flush()
             self._stream = sys.stdout.buffer
-        else:
-            self._stream = self._stack.enter_context(atomic_write(self.target, "wb"))
+            return self
+        self._stream = self._stack.enter_context(atomic_write(self.target, "wb"))
+        self._stack.callback(self._close_parquet)
         return self
 
     def __exit__(
@@ -98,7 +95,7 @@ class TableWriter:
 
         Raises:
             DataError: For a cell that the format or the encoding cannot hold, or a new column.
-            RunError: When standard output cannot be written, for example to a full disk.
+            RunError: When it cannot be written, for example to a full disk.
         """
         columns = [str(name) for name in df.columns]
         first = self.columns is None
@@ -207,7 +204,7 @@ class TableWriter:
             if self._parquet is None:
                 fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in table.schema]
                 table = table.cast(pa.schema(fields))
-                self._parquet = pq.ParquetWriter(self._parquet_path, table.schema)
+                self._parquet = pq.ParquetWriter(self._stream, table.schema)
         except UnicodeEncodeError as error:
             raise DataError(
                 f"{self._name}: Parquet cannot hold the character {error.object[error.start]!r}. "

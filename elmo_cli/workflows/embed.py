@@ -19,7 +19,7 @@ from elmo_cli.elmo.embedder import Embedder, load_embedder
 from elmo_cli.elmo.scalar_mix import ScalarMix
 from elmo_cli.elmo.source import resolve
 from elmo_cli.errors import ConfigError
-from elmo_cli.text.columns import find_text_column
+from elmo_cli.text.columns import find_text_column, with_string_names
 from elmo_cli.text.preprocessor import TextReader
 from elmo_cli.text.sentences import NO_LIMIT, CutReport, Sentences
 from elmo_cli.workflows.hdf5_vectors import hdf5_vectors
@@ -52,6 +52,9 @@ class Embedding:
         max_length: Most tokens kept of a text; that of the run, else no limit when absent.
         precision: Of ELMo's matrix products; as the run was configured, else float32 when absent.
         cache: Where pooled vectors are looked for first and kept afterwards.
+
+    Attributes:
+        source: The ELMo.
 
     Call arguments:
         table: N rows, possibly none.
@@ -101,7 +104,8 @@ class Embedding:
 
     def _prepare(self, embedder: Embedder) -> None:
         """Decides what the vectors look like."""
-        name, poolings = embedder.source.handle, self.choice.poolings
+        self.source = embedder.source
+        name, poolings = self.source.handle, self.choice.poolings
         self.choice.check_possible(name, num_layers=embedder.num_layers, token_level=embedder.token_level)
         self.encoder = Encoder(embedder, MaskedPooling(poolings) if poolings else MaskedTokens())
         shape = self.choice.shape(embedder.num_layers, embedder.dim)
@@ -114,6 +118,7 @@ class Embedding:
 
     def __call__(self, table: pd.DataFrame) -> NDArray[Any] | list[NDArray[Any]]:
         """Embeds; see the class."""
+        table = with_string_names(table)
         sentences = self.reader_for(table).transform(table).sentences
         pieces = [vectors for _, vectors in self.pieces(sentences)]
         return list(itertools.chain(*pieces)) if self.layout.by_token else np.concatenate(pieces)
@@ -172,8 +177,11 @@ class Embedding:
         with np.errstate(over="ignore"):
             chosen = vectors.astype(self.layout.dtype, copy=False)
         if not np.isfinite(chosen).all():
+            half = self.choice.dtype == "float16" and np.isfinite(vectors).all()
             raise ConfigError(
                 "--dtype float16: a vector is too large for half precision. Use --dtype float32."
+                if half
+                else "--layers mix: the mix of the layers is too large for a float32. Use --layers all."
             )
         return chosen
 

@@ -3,7 +3,6 @@
 import errno
 import logging
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,14 +21,13 @@ from elmo_cli.elmo.source import ElmoSource
 from elmo_cli.errors import SourceError
 from elmo_cli.workflows.export_card import ExportedElmo, elmo_card, serving_card
 from elmo_cli.workflows.new_directory import new_directory
+from elmo_cli.workflows.papers import CARD_FILE, LICENCE_FILE, copy_beside
 from elmo_cli.workflows.predict import Predictor
 
 logger = logging.getLogger(__name__)
 
-CARD_FILE = "MODEL_CARD.md"
 # Beside the weights of an ELMo: the words its language model predicts, for those who go on training it.
 VOCABULARY_FILE = "vocab.txt"
-LICENCE_FILE = "LICENSE"
 
 
 def export_serving(run: Path, output: Path, *, elmo: str | None = None) -> None:
@@ -116,7 +114,7 @@ def export_elmo(elmo: ExportedElmo, form: Literal["hub", "hdf5"], output: Path) 
         else:
             _write_hdf5(elmo, beside)
         (beside / CARD_FILE).write_text(elmo_card(elmo, form), encoding="utf-8")
-        _copy(LICENCE_FILE, elmo.source, beside)
+        copy_beside(LICENCE_FILE, elmo.source, beside)
     logger.info("%s is written", output)
 
 
@@ -126,13 +124,7 @@ def _write_hdf5(elmo: ExportedElmo, directory: Path) -> None:
     half = weights is not None and is_half_precision(weights)
     (directory / "options.json").write_text(elmo.bilm.options.to_json(), encoding="utf-8")
     write_weights(elmo.bilm, directory / "weights.hdf5", dtype="float16" if half else "float32")
-    _copy(VOCABULARY_FILE, elmo.source, directory)
-
-
-def _copy(name: str, source: ElmoSource, directory: Path) -> None:
-    """Copies a file that stands beside the source's weights, if it is there."""
-    if (source.path / name).is_file():
-        shutil.copyfile(source.path / name, directory / name)
+    copy_beside(VOCABULARY_FILE, elmo.source, directory)
 
 
 def _native(embedder: Embedder) -> BiLMEmbedder:

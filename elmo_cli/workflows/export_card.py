@@ -10,6 +10,7 @@ from elmo_cli.bilm.network import BiLM
 from elmo_cli.counts import counted
 from elmo_cli.elmo.hub.module import Aggregation
 from elmo_cli.elmo.source import ElmoSource
+from elmo_cli.workflows.papers import said_by
 
 if TYPE_CHECKING:
     from elmo_cli.workflows.predict import Predictor
@@ -80,11 +81,8 @@ def elmo_card(elmo: ExportedElmo, form: Literal["hub", "hdf5"]) -> str:
         "## Licence",
         "",
         "That of the source: another format changes nothing about it.",
+        *said_by(source.path, "source"),
     ]
-    card = source.path / "MODEL_CARD.md"
-    if card.is_file():
-        text = card.read_text(encoding="utf-8", errors="replace").strip()
-        lines += ["", "---", "", "What the source says of itself:", "", text]
     return "\n".join(lines) + "\n"
 
 
@@ -100,9 +98,6 @@ def serving_card(predictor: "Predictor") -> str:
         "",
         "## Use",
         _USE_OF_SERVING,
+        *said_by(predictor.run.path, "run"),
     ]
-    card = predictor.run.path / "MODEL_CARD.md"
-    if card.is_file():
-        text = card.read_text(encoding="utf-8", errors="replace").strip()
-        lines += ["", "---", "", "What the run says of itself:", "", text]
     return "\n".join(lines) + "\n"

@@ -89,7 +89,7 @@ def fine_tune_run(
     checkpoints = Checkpoints(run.directory.checkpoints / _CHECKPOINTS, identity=identity, resume=run.resume)
     history = fine_tune(tuning, history, checkpoints=checkpoints)
     run.point_of_no_return()
-    write_elmo(bilm, run.directory)
+    write_elmo(bilm, run.directory, source)
     logger.debug("What %s became is in %s", source.handle, run.directory.own_elmo)
     embedder = load_embedder(resolve(str(run.directory.own_elmo)), config.elmo.precision)
     return classifier.on(embedder), history

@@ -16,6 +16,7 @@ from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.elmo.embedder import load_embedder
 from elmo_cli.elmo.source import resolve
 from elmo_cli.errors import RunError, SourceError
+from elmo_cli.text.columns import with_string_names
 from elmo_cli.text.formats import Kind, TableFormat
 from elmo_cli.text.preprocessor import Examples
 from elmo_cli.text.sentences import Sentences
@@ -113,16 +114,14 @@ class Predictor:
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
         """Predicts; see the class."""
         self.columns.check_free(table, self.labels)
-        # Column names need not be strings, but the names the run knows are.
-        named = table.set_axis([str(name) for name in table.columns], axis=1)
-        named.attrs = dict(table.attrs)
-        probabilities = self.probabilities(self.preprocessor.transform(named))
+        # The names that the run knows are strings.
+        probabilities = self.probabilities(self.preprocessor.transform(with_string_names(table)))
         return self.columns.add(table, probabilities, self.labels)
 
     def probabilities(self, examples: Examples) -> NDArray[np.float32]:
         """Returns the probability of each class, float32 (N, C), for examples of the preprocessor."""
         texts, lengths = examples.sentences.texts, examples.sentences.lengths
-        row_bytes = self.classifier.encoder.row_bytes(self.preprocessor.max_tokens)
+        row_bytes = self.classifier.encoder.row_bytes(int(lengths.max(initial=1)))
         step = max(1, self.config.elmo.memory_bytes // row_bytes)
         parts = [np.empty((0, self.labels.num_classes), np.float32)]
         for start in range(0, len(texts), step):

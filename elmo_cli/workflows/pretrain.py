@@ -11,6 +11,7 @@ from elmo_cli.bilm.softmax import Softmax
 from elmo_cli.elmo.precision import choose_precision
 from elmo_cli.errors import ConfigError
 from elmo_cli.training.stream import Progress, load_checkpoint
+from elmo_cli.workflows.papers import CARD_FILE, LICENCE_FILE, copy_beside
 from elmo_cli.workflows.pretraining.card import model_card
 from elmo_cli.workflows.pretraining.checkpoint import Checkpoint, Identity, identity_of
 from elmo_cli.workflows.pretraining.config import PretrainConfig
@@ -209,7 +210,10 @@ class _Pretraining:
             began_with=self.initial.source if self.initial else None,
             num_bytes=(output / "weights.hdf5").stat().st_size,
         )
-        files.write_text(output / "MODEL_CARD.md", card)
+        files.write_text(output / CARD_FILE, card)
+        if self.initial:
+            with files.writing(output / LICENCE_FILE):
+                copy_beside(LICENCE_FILE, self.initial.source, output)
         return result
 
     def _identity(self, options: BiLMOptions, texts: Sequence[TextFile]) -> Identity:

@@ -15,6 +15,16 @@ from elmo_cli.files import lock, write_text
 from elmo_cli.text.preprocessor import Preprocessor
 
 FORMAT_VERSION = 1
+_FILES = (
+    "MODEL_CARD.md",
+    "config.yaml",
+    "history.csv",
+    "log.txt",
+    "metrics.json",
+    "preprocessor.json",
+    "report.html",
+    "run.json",
+)
 _NAMES_OF_TRAINING = ("train", "valid", "test")
 _MAX_NAME_BYTES = 200  # of a report; the name of its picture is a little longer
 Status = Literal["running", "complete", "interrupted", "failed"]
@@ -80,6 +90,13 @@ class RunDirectory:
     def metrics(self) -> Path:
         """JSON with one report per evaluated table, by name."""
         return self.path / "metrics.json"
+
+    def files(self) -> list[Path]:
+        """Returns the files that belong to the run; others may have been put beside them."""
+        folders = (self.model, self.elmo, self.checkpoints, self.predictions, self.plots)
+        found = [self.path / name for name in _FILES]
+        found += [path for folder in folders for path in folder.rglob("*")]
+        return [path for path in found if path.is_file()]
 
     def read_record(self) -> dict[str, Any]:
         """Reads run.json.

@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,14 @@ def test_texts_that_are_split_already_and_cut(to: Embed, tiny: Path, tmp_path: P
         assert json.loads(file["sentence_to_index"][0]) == {"It isn't cold": "0", "Frost": "1"}
 
 
+def test_a_maximum_length_beyond_all_texts_cuts_nothing(
+    to: Embed, table: Path, layers: list[np.ndarray], tmp_path: Path
+) -> None:
+    result = to(table, "-o", tmp_path / "out.npz", "--max-length", 2**40)
+    assert result.exit_code == 0, result.output
+    close(np.load(tmp_path / "out.npz")["vectors"], [each.mean(axis=(0, 1)) for each in layers])
+
+
 def test_a_run_brings_its_elmo_and_its_mix(
     tiny: Path, table: Path, layers: list[np.ndarray], tmp_path: Path
 ) -> None:
@@ -181,6 +190,8 @@ def test_a_table_without_rows_makes_a_file_without_vectors(to: Embed, tmp_path: 
         (["--pool", "attention"], "--pool must be none, mean, max or mean,max"),
         (["--dtype", "int8"], "'int8' is not one of"),
         (["--max-length", "0"], "--max-length"),
+        (["--prefix", "elmo_"], "--prefix elmo_ is for the columns that Parquet gets, but -o "),
+        (["--prefix", "elmo_", "--format", "hdf5"], "out.npz is hdf5 and has none. Leave it out"),
         (["--run", "nowhere"], "nowhere does not exist"),
         (["--delimiter", "ab"], "data.delimiter"),
     ],
@@ -204,6 +215,20 @@ def test_what_cannot_be_written_ends_with_2(to: Embed, table: Path, name: str, m
     assert message in result.stderr
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a directory that takes no files")
+@pytest.mark.parametrize("kind", ["npz", "hdf5", "parquet"])
+def test_a_place_that_takes_no_file_is_said_before_anything_is_embedded(
+    to: Embed, table: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("texts were embedded")
+
+    monkeypatch.setattr(embed.Embedding, "pieces", fail)
+    result = to(table, "-o", f"/proc/v.{kind}")
+    assert result.exit_code == 2
+    assert f"/proc/v.{kind} cannot be written" in result.stderr
+
+
 def test_without_output_it_ends_with_2(to: Embed, table: Path) -> None:
     result = to(table)
     assert result.exit_code == 2
@@ -218,6 +243,35 @@ def test_writing_over_the_input_is_refused(to: Embed, tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "would replace the input itself" in result.stderr
     assert path.read_bytes() == before
+
+
+def content_of(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["weights.hdf5", "options.json"])
+def test_writing_over_the_elmo_is_refused(tiny: Path, table: Path, tmp_path: Path, name: str) -> None:
+    elmo = Path(shutil.copytree(tiny / "elmo", tmp_path / "elmo"))
+    before = content_of(tmp_path)
+    options = ["--elmo", elmo, "--format", "hdf5"]
+    result = invoke("embed", table, "-o", tmp_path / ".." / tmp_path.name / "elmo" / name, *options)
+    assert result.exit_code == 2
+    assert f"{name} would replace a file of the ELMo {elmo}. Choose another name" in result.stderr
+    assert content_of(tmp_path) == before
+    result = invoke("embed", table, "-o", elmo / "vectors.hdf5", *options)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("name", ["model/classifier.weights.h5", "run.json", "predictions/test.csv"])
+def test_writing_over_a_run_is_refused(run: Path, table: Path, tmp_path: Path, name: str) -> None:
+    before = content_of(tmp_path)
+    result = invoke("embed", table, "-o", run / name, "--run", run, "--format", "hdf5")
+    assert result.exit_code == 2
+    assert f"{name} would replace a file of the run {run}. Choose another name" in result.stderr
+    assert content_of(tmp_path) == before
+    for _ in range(2):  # what is put beside them may be replaced
+        result = invoke("embed", table, "-o", run / "vectors.hdf5", "--run", run)
+        assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize(
@@ -307,6 +361,23 @@ def test_rows_of_jsonl_without_a_text_are_empty_ones(to: Embed, tmp_path: Path) 
         assert result.exit_code == 0, result.output
         found = np.load(io.BytesIO(out.read_bytes()))["vectors"]
         np.testing.assert_allclose(found[1], found[2], atol=1e-6)
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 9])
+@pytest.mark.parametrize("first", ['{"id": 1}', '{"id": 1, "label": "x"}', "{}"])
+def test_of_jsonl_the_text_column_stands_in_the_first_row_or_is_named(
+    to: Embed, tmp_path: Path, first: str, chunk_rows: int
+) -> None:
+    rows = first + '\n{"id": 2, "text": "hi"}\n'
+    out, options = tmp_path / "out.npz", ["--chunk-rows", chunk_rows]
+    result = to("-", "-o", out, *options, stdin=rows)
+    assert result.exit_code == 3
+    assert "standard input: which column holds the texts? Those of the first row are: " in result.stderr
+    assert "with --text-column" in result.stderr
+    assert not out.exists()
+    result = to("-", "-o", out, *options, "--text-column", "text", stdin=rows)
+    assert result.exit_code == 0, result.output
+    assert len(np.load(out)["vectors"]) == 2
 
 
 def test_published_embeddings_come_out(shared: Path, tmp_path: Path) -> None:

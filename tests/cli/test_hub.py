@@ -26,6 +26,8 @@ def test_a_module_of_the_published_kind_trains_and_predicts_as_its_weights_do(
     bilm: BiLM, tiny: Path, tmp_path: Path
 ) -> None:
     module = write_hub_module(bilm, tmp_path / "module")
+    (module / "LICENSE").write_text("Ours.\n")
+    (module / "MODEL_CARD.md").write_text("A module of ours.\n")
     # As the run of the fixture was trained.
     options = ["--epochs", "4", "--batch-size", "8", "--learning-rate", "0.02", "--test", tiny / "test.csv"]
     run = tmp_path / "hub"
@@ -37,6 +39,11 @@ def test_a_module_of_the_published_kind_trains_and_predicts_as_its_weights_do(
     # The run names the module, not what became of it in the cache.
     saved = json.loads((tmp_path / "hub" / "model" / "model.json").read_text())["elmo"]
     assert saved == {"handle": str(module), "fingerprint": resolve(str(module)).fingerprint}
+    # What is exported of it goes on with the module's licence and card.
+    result = invoke("export", run, "--to", "hdf5", "-o", tmp_path / "exported")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "exported" / "LICENSE").read_text() == "Ours.\n"
+    assert "A module of ours." in (tmp_path / "exported" / "MODEL_CARD.md").read_text()
     # It has a copy of the module, and needs neither that nor its own former place.
     shutil.rmtree(module)
     moved = shutil.move(run, tmp_path / "moved")

@@ -13,6 +13,7 @@ from elmo_cli.config import RunConfig
 from elmo_cli.config_yaml import load_config
 from elmo_cli.files import lock
 from elmo_cli.training import loop
+from elmo_cli.workflows.run_directory import RunDirectory
 
 FEW = ("--epochs", "2", "--batch-size", "16")
 
@@ -45,6 +46,7 @@ def test_a_run_holds_everything_that_is_promised(tiny: Path) -> None:
         "report.html",
         "run.json",
     }
+    assert {path.relative_to(run).as_posix() for path in RunDirectory(run).files()} == files
     record = json.loads((run / "run.json").read_text())
     assert record["status"] == "complete"
     assert record["command"].split()[0] == "elmo-train"
@@ -125,6 +127,14 @@ def test_the_config_of_a_run_repeats_it_to_the_last_bit(tiny: Path, tmp_path: Pa
     assert len(first) >= 4
     for name in first:
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+def test_a_maximum_length_beyond_all_texts_cuts_nothing(tiny: Path, tmp_path: Path) -> None:
+    result = train(tiny, tmp_path / "run", "--max-length", 2**40)
+    assert result.exit_code == 0, result.output
+    assert "none of 38 rows was cut" in result.stderr
+    result = invoke("predict", tmp_path / "run", "The soup was cold.")
+    assert result.exit_code == 0, result.output
 
 
 def test_messages_say_what_was_found_and_what_is_trained(tiny: Path, tmp_path: Path) -> None:

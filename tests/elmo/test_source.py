@@ -58,6 +58,12 @@ def test_the_pair_may_have_the_names_allennlp_gives(tmp_path):
     assert found.weights_path.name == "elmo_2x_weights.hdf5"
 
 
+def test_it_says_which_files_are_read(allennlp, hub):
+    (allennlp / "vectors.npz").write_bytes(b"beside them")
+    assert set(resolve(str(allennlp)).files()) == {allennlp / "options.json", allennlp / "weights.hdf5"}
+    assert set(resolve(str(hub)).files()) == {path for path in hub.rglob("*") if path.is_file()}
+
+
 def test_weights_are_told_from_other_hdf5_files(tmp_path):
     directory = put(
         tmp_path / "a", options__json=OPTIONS, lm_weights__hdf5=WEIGHTS, lm_embeddings__hdf5=WEIGHTS

@@ -50,3 +50,12 @@ def test_what_is_cut_of_two_pieces_adds_up() -> None:
     counts = token_counts(JOINED)
     assert cut_report(counts[:2], 2) + cut_report(counts[2:], 2) == cut_report(counts, 2)
     assert cut(JOINED, NO_LIMIT).texts.tolist() == JOINED
+
+
+def test_a_limit_beyond_all_lengths_cuts_nothing() -> None:
+    for most in (2**31, 2**40, 2**70):
+        sentences = cut(["a b"], most)
+        assert (sentences.texts.tolist(), sentences.lengths.tolist()) == (["a b"], [2])
+        assert sentences.lengths.dtype == np.int32
+        assert cut_report(token_counts(["a b"]), most) == CutReport(1, 0, 2, 0)
+        assert choose_max_tokens(np.ones(3, dtype=np.int32), most) == NO_LIMIT

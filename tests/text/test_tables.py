@@ -528,6 +528,27 @@ def test_a_failed_file_leaves_nothing_and_keeps_the_old_one(tmp_path: Path) -> N
     assert os.listdir(tmp_path) == ["a.csv"]
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_place_that_cannot_be_written_is_said_before_the_first_piece(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "file").write_text("")
+    layout = TableFormat("csv", ",").for_output(kind)
+    with (
+        pytest.raises(RunError, match=r"file.b cannot be written: "),
+        TableWriter(tmp_path / "file" / "b", layout),
+    ):
+        pytest.fail("the block was entered")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_full_disk_is_said(kind: str) -> None:
+    with (
+        pytest.raises(RunError, match="/dev/full cannot be written: No space left"),
+        TableWriter("/dev/full", TableFormat("csv", ",").for_output(kind)) as writer,
+    ):
+        writer.write(pd.DataFrame({"a": ["x"]}))
+
+
 def test_standard_output_is_flushed_after_each_piece(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -99,6 +99,17 @@ def test_half_precision_is_asked_for(tiny: Path) -> None:
     np.testing.assert_array_equal(half, whole.astype(np.float16), strict=True)
 
 
+def test_columns_are_found_by_names_that_are_no_strings(tiny: Path) -> None:
+    expected = Embedding(elmo=str(tiny / "elmo"))(TABLE)
+    for table, column in (
+        (pd.DataFrame(TEXTS), None),
+        (TABLE.set_axis([2026, 7], axis=1), "7"),
+        (TABLE.set_axis([2026, 7], axis=1), "2"),
+    ):
+        embedding = Embedding(elmo=str(tiny / "elmo"), text_column=column)
+        np.testing.assert_array_equal(embedding(table), expected)
+
+
 @pytest.mark.parametrize("pool", ["mean", "none"])
 def test_no_rows_give_no_vectors(tiny: Path, pool: str) -> None:
     found = Embedding(layers="all", pool=pool, elmo=str(tiny / "elmo"))(TABLE.iloc[:0])
@@ -166,6 +177,14 @@ def test_a_vector_too_large_for_half_precision_is_said(
     embedding.mix.gamma.assign(1e6)
     with pytest.raises(ConfigError, match=r"--dtype float16: .* too large.*--dtype float32"):
         embedding(TABLE)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_mix_too_large_for_any_type_is_said(tiny_embedder: TinyEmbedder, dtype: str) -> None:
+    embedding = Embedding(dtype=dtype)
+    embedding.mix.gamma.assign(3e38)
+    with pytest.raises(ConfigError, match=r"--layers mix: .* too large for a float32\. Use --layers all"):
+        embedding._chosen(np.full((1, 2, 3), 2, np.float32))
 
 
 def test_one_vector_for_a_whole_text(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,6 +125,23 @@ def test_a_server_without_the_package_says_what_predict_says(
     np.testing.assert_array_equal(found[-2], found[-1])
 
 
+def test_long_texts_beside_short_ones_are_served_as_predict_says(
+    run: Path, tiny: Path, tmp_path: Path
+) -> None:
+    assert (run / "model" / "tfidf.npz").is_file()
+    preprocessor = json.loads((run / "preprocessor.json").read_text())
+    (run / "preprocessor.json").write_text(json.dumps({**preprocessor, "max_tokens": 1000}))
+    words = " ".join(pd.read_csv(tiny / "train.csv")["text"]).split()
+    texts = ["Fog.", "", "Salt the soup!", "It rained.", "a"]
+    texts += [" ".join(np.random.default_rng(seed).choice(words, 150 * seed)) for seed in range(1, 6)]
+    served = tf.saved_model.load(str(export(run, "serving", tmp_path / "served")))
+    found = served.signatures["serving_default"](texts=tf.constant(texts))["probabilities"]
+    predicted = Predictor(run, proba=True, precision="float32")(pd.DataFrame({"text": texts}))
+    wanted = predicted[["probability_of_kitchen", "probability_of_sky"]].to_numpy()
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    assert wanted[5:].std(axis=0).min() > 0.01  # the long texts are told apart
+
+
 def test_a_run_is_served_with_its_card(runs: dict[str, Path], exported: dict[str, Path]) -> None:
     card = (exported["plain"] / "assets.extra" / "MODEL_CARD.md").read_text()
     assert "`classes`: string (B, C)" in card

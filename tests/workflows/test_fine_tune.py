@@ -18,11 +18,27 @@ from elmo_cli.workflows.run_directory import RunDirectory
 FEW = ["--epochs", "2", "--batch-size", "8", "--set", "fine_tuning.unfreeze=0", "--fine-tuning-epochs", "1"]
 
 
+def write_papers(elmo: Path) -> None:
+    (elmo / "LICENSE").write_text("Ours.\n")
+    (elmo / "MODEL_CARD.md").write_text("# An ELMo of ours\n")
+
+
+def check_exported_with_papers(run: Path, output: Path) -> str:
+    """Exports the ELMo of a run; returns its card."""
+    result = invoke("export", run, "--to", "hdf5", "-o", output)
+    assert result.exit_code == 0, result.output
+    assert (output / "LICENSE").read_text() == "Ours.\n"
+    card = (output / "MODEL_CARD.md").read_text()
+    assert "# An ELMo of ours" in card
+    return card
+
+
 @pytest.fixture(scope="module")
 def fine_tuned(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a fine-tuned run and the ELMo it began with, both to be copied before they change."""
     directory = tmp_path_factory.mktemp("fine-tuned")
     shutil.copytree(tiny / "elmo", directory / "elmo")
+    write_papers(directory / "elmo")
     result = invoke(
         "train",
         *(tiny / "train.csv", "--test", tiny / "test.csv", "-o", directory / "run"),
@@ -49,6 +65,15 @@ def test_it_contains_what_the_elmo_became(fine_tuned: Path):
     assert own.fingerprint != resolve(str(fine_tuned / "elmo")).fingerprint
     saved = json.loads((fine_tuned / "run" / "model" / "model.json").read_text())
     assert saved["elmo"]["fingerprint"] == own.fingerprint
+
+
+def test_what_the_elmo_became_has_the_licence_and_the_card_of_what_it_was(fine_tuned: Path, tmp_path: Path):
+    run, first = fine_tuned / "run", resolve(str(fine_tuned / "elmo"))
+    card = (run / "model" / "elmo" / "MODEL_CARD.md").read_text()
+    assert "# ELMo fine-tuned by elmo-train" in card
+    assert first.fingerprint in card
+    assert "# Text classifier" in (run / "MODEL_CARD.md").read_text()
+    assert card.strip() in check_exported_with_papers(run, tmp_path / "exported")
 
 
 def test_moved_and_without_the_first_elmo_it_predicts_the_same_to_the_last_bit(
@@ -104,6 +129,8 @@ def test_a_hub_module_without_gradients_is_refused(
 
 def test_a_run_that_bundles_its_elmo_needs_nothing_else(tiny: Path, tmp_path: Path):
     elmo = write_elmo(tmp_path / "elmo", seed=11)
+    write_papers(elmo)
+    fingerprint = resolve(str(elmo)).fingerprint
     arguments = [tiny / "train.csv", "-o", tmp_path / "run", "--elmo", elmo, "--epochs", "2"]
     result = invoke("train", *arguments, "--bundle-elmo")
     assert result.exit_code == 0, result.output
@@ -111,6 +138,9 @@ def test_a_run_that_bundles_its_elmo_needs_nothing_else(tiny: Path, tmp_path: Pa
     moved = shutil.move(tmp_path / "run", tmp_path / "moved")
     result = invoke("predict", moved, "Snow on the hills.", "--format", "lines")
     assert result.exit_code == 0, result.output
+    assert resolve(str(RunDirectory(moved).own_elmo)).fingerprint == fingerprint
+    assert "# Text classifier" in (moved / "MODEL_CARD.md").read_text()
+    check_exported_with_papers(moved, tmp_path / "exported")
 
 
 def test_a_run_that_does_not_names_what_to_fetch(tiny: Path, tmp_path: Path):

@@ -51,8 +51,8 @@ def native_source(source: ElmoSource, load: Callable[[], Embedder] | None = None
 
     Returns:
         A source of kind ``bilm`` with ``options_path`` and ``weights_path``: the same one, or that of what
-        a module became, with the module's handle and fingerprint. None for a module that our network cannot
-        compute.
+        a module became, with the module's handle, fingerprint and directory. None for a module that our
+        network cannot compute.
 
     Raises:
         SourceError: When the module is damaged.
@@ -76,13 +76,7 @@ def native_source(source: ElmoSource, load: Callable[[], Embedder] | None = None
             verdict.reason,
         )
         return None
-    return replace(
-        source,
-        kind="bilm",
-        path=place,
-        options_path=place / OPTIONS_FILE,
-        weights_path=place / WEIGHTS_FILE,
-    )
+    return replace(source, kind="bilm", options_path=place / OPTIONS_FILE, weights_path=place / WEIGHTS_FILE)
 
 
 def load_module(source: ElmoSource) -> Embedder:

@@ -8,6 +8,7 @@ from elmo_cli import __version__
 from elmo_cli.config import DataConfig
 from elmo_cli.counts import counted
 from elmo_cli.elmo.source import ElmoSource
+from elmo_cli.workflows.papers import said_by
 from elmo_cli.workflows.pretraining.config import PretrainConfig
 from elmo_cli.workflows.pretraining.log import LogEntry, PretrainResult, log_table
 from elmo_cli.workflows.pretraining.model import PretrainModel
@@ -64,7 +65,8 @@ def model_card(
         "",
         *licence,
     ]
-    return "\n".join(lines).rstrip() + "\n"
+    end = said_by(began_with.path, "ELMo it began with") if began_with else []
+    return "\n".join(["\n".join(lines).rstrip(), *end]) + "\n"
 
 
 def _facts(

@@ -16,7 +16,7 @@ from elmo_cli.counts import counted
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.files import atomic_write
 from elmo_cli.text.cells import texts_of
-from elmo_cli.text.columns import jsonl_column, resolve_column, table_name
+from elmo_cli.text.columns import jsonl_column, obvious_jsonl_column, resolve_column, table_name
 from elmo_cli.text.formats import kind_of_name
 from elmo_cli.text.sniffing import sniff_format
 from elmo_cli.text.tables import stream_table
@@ -165,9 +165,10 @@ def _column(path: Path, data: DataConfig) -> Iterator[Sequence[str]]:
     expected = [data.text_column] if data.text_column else []
     column, found, table = data.text_column, False, pd.DataFrame()
     for table in stream_table(source, data, chunk_rows=_ROWS_AT_ONCE, expected_columns=expected):
-        column = column or resolve_column(table, None, "text")
         # Each row of JSONL may have other columns than the row before.
         is_jsonl = table.attrs["format"].kind == "jsonl"
+        if column is None:
+            column = obvious_jsonl_column(table) if is_jsonl else resolve_column(table, None, "text")
         name = jsonl_column(table, column) if is_jsonl else resolve_column(table, column, "text")
         if name is not None:
             found = True

@@ -82,6 +82,20 @@ def test_tokens_takes_padded_tokens(bilm: Any, module: Any) -> None:
     assert not np.any(found["default"][2])
 
 
+def test_both_signatures_give_the_same(module: Any) -> None:
+    rows = [sentence.split(" ") for sentence in SENTENCES if sentence]
+    width = 2 + max(map(len, rows))
+    tokens = [row + ["junk"] * (width - len(row)) for row in [*rows, []]]
+    lengths = tf.constant([*map(len, rows), 0], tf.int32)
+    found = module.signatures["tokens"](tokens=tf.constant(tokens), sequence_len=lengths)
+    wanted = module.signatures["default"](strings=tf.constant([" ".join(row) for row in rows]))
+    for name, value in wanted.items():
+        inside = found[name][:-1] if name == "default" else found[name][:-1, : width - 2]
+        np.testing.assert_allclose(inside, value, atol=1e-6, err_msg=name)
+        assert not np.any(found[name][-1])
+        assert name == "default" or not np.any(found[name][:, width - 2 :])
+
+
 def test_a_checkpoint_holds_the_published_names_and_shapes(bilm: Any, written: Path) -> None:
     ending = "/.ATTRIBUTES/VARIABLE_VALUE"
     shapes = {

@@ -95,6 +95,7 @@ def test_a_module_of_the_published_kind_becomes_native(kind: str, modules: Modul
     source, native = modules.source(kind), modules.native(kind)
     assert native is not None
     assert (native.handle, native.fingerprint, native.kind) == (source.handle, source.fingerprint, "bilm")
+    assert native.path == source.path
     embedder = BiLMEmbedder(source=native)
     expected, mask = embed(modules.graph(kind), SENTENCES)
     found, found_mask = embed(embedder, SENTENCES)
@@ -251,8 +252,8 @@ def converted(modules: Modules, probed: None, cache: Path) -> tuple[Path, Callab
 
     native = look()
     assert native is not None
-    assert native.path.is_relative_to(cache)
-    return native.path, look
+    assert native.weights_path.is_relative_to(cache)
+    return native.weights_path.parent, look
 
 
 @pytest.mark.parametrize(

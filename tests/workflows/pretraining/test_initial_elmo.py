@@ -71,6 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(folder / f"{name}-held-out.txt", lines, 2, 15)
     (folder / "options.json").write_text(OPTIONS.to_json())
     pretrain(config_for(folder, "home", folder / "general"))
+    (folder / "general" / "LICENSE").write_text("Ours.\n")
     return folder
 
 
@@ -110,6 +111,8 @@ def test_adaptation_lowers_held_out_perplexity(adapted, folder: Path) -> None:
     assert "| weights chosen | on the text that perplexity is given for" in card
     for point in ("softmax alone", "as given", "whole model", "at the end"):
         assert f"| {point} |" in card
+    assert (folder / "general" / "MODEL_CARD.md").read_text().strip() in card
+    assert (output / "LICENSE").read_text() == "Ours.\n"
 
 
 def test_an_interrupted_adaptation_goes_on_and_ends_the_same(

@@ -104,6 +104,12 @@ def test_tables_of_every_kind_are_read(tmp_path: Path, kept: Path, ending: str) 
         assert sentences(opened(path, kept=kept, **settings)[0]) == TREEBANK
 
 
+def test_jsonl_is_read_by_an_obvious_name_in_its_first_row(tmp_path: Path, kept: Path) -> None:
+    path = tmp_path / "reviews.jsonl"
+    path.write_text('{"stars": 1, "text": "one"}\n{"stars": 2}\n{"text": "two words"}\n')
+    assert sentences(opened(path, kept=kept)[0]) == [["one"], ["two", "words"]]
+
+
 def test_a_table_without_an_ending_is_one_when_a_column_is_named(tmp_path: Path, kept: Path) -> None:
     path = tmp_path / "data.txt"
     path.write_text("stars\treview\n1\tIt's dull.\n2\tIt's not.\n")
@@ -182,6 +188,8 @@ def test_what_is_wrong_with_a_table_is_said(tmp_path: Path, table: Path, kept: P
     records.write_text('{"stars": 1}\n')
     with pytest.raises(DataError, match=r'a\.jsonl: no row has the column "review"'):
         opened(records, kept=kept, text_column="review")
+    with pytest.raises(DataError, match=r"a\.jsonl: which column holds the texts\?.*--text-column"):
+        opened(records, kept=kept)
     with pytest.raises(ConfigError, match=r"Standard input \(-\) is given twice"):
         opened(Path("-"), Path("-"), kept=kept)
     stdin(monkeypatch, b"fine\n\xff\n")
