@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from elmo_cli.errors import RunError
+from elmo_cli.files import synchronise
 
 
 def check_new_directory(path: Path) -> None:
@@ -57,7 +58,7 @@ def new_directory(path: Path) -> Iterator[Path]:
         yield beside
         for file in sorted(beside.rglob("*")):
             if file.is_file():
-                _synchronise(file)
+                synchronise(file)
         if place.exists():
             place.rmdir()  # an empty one; it fails if another process has filled it meanwhile
         os.replace(beside, place)
@@ -67,9 +68,3 @@ def new_directory(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def _synchronise(file: Path) -> None:
-    """Makes the operating system bring a file to the disk."""
-    with open(file, "rb+") as opened:
-        os.fsync(opened.fileno())

@@ -46,6 +46,18 @@ def test_a_full_disk_is_said_with_the_place(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_system_that_cannot_synchronise_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with new_directory(tmp_path / "place") as beside:
+        (beside / "file").write_text("content")
+    assert (tmp_path / "place" / "file").read_text() == "content"
+
+
 def test_what_another_process_made_meanwhile_is_not_touched(tmp_path: Path) -> None:
     def write() -> None:
         (tmp_path / "place").mkdir()
