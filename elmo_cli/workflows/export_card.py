@@ -1,6 +1,7 @@
 """MODEL_CARD.md of what is exported."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from elmo_cli.bilm.network import BiLM
 from elmo_cli.counts import counted
 from elmo_cli.elmo.hub.module import Aggregation
 from elmo_cli.elmo.source import ElmoSource
+from elmo_cli.errors import ElmoCliError, RunError, SourceError
 
 if TYPE_CHECKING:
     from elmo_cli.workflows.predict import Predictor
@@ -57,7 +59,11 @@ class ExportedElmo:
 
 
 def elmo_card(elmo: ExportedElmo, form: Literal["hub", "hdf5"]) -> str:
-    """Returns the card of an exported ELMo as Markdown, that of its source included."""
+    """Returns the card of an exported ELMo as Markdown, that of its source included.
+
+    Raises:
+        SourceError: When that one cannot be read.
+    """
     options, source = elmo.bilm.options, elmo.source
     shares = np.exp(elmo.aggregation.weights - elmo.aggregation.weights.max())
     shares /= shares.sum()
@@ -81,15 +87,16 @@ def elmo_card(elmo: ExportedElmo, form: Literal["hub", "hdf5"]) -> str:
         "",
         "That of the source: another format changes nothing about it.",
     ]
-    card = source.path / "MODEL_CARD.md"
-    if card.is_file():
-        text = card.read_text(encoding="utf-8", errors="replace").strip()
-        lines += ["", "---", "", "What the source says of itself:", "", text]
+    lines += _own_words("source", source.path, SourceError)
     return "\n".join(lines) + "\n"
 
 
 def serving_card(predictor: "Predictor") -> str:
-    """Returns the card of an exported classifier as Markdown, that of the run included."""
+    """Returns the card of an exported classifier as Markdown, that of the run included.
+
+    Raises:
+        RunError: When that one cannot be read.
+    """
     preprocessor, source = predictor.preprocessor, predictor.classifier.embedder.source
     lines = [
         f"# Text classifier exported by elmo-export {__version__}",
@@ -101,8 +108,17 @@ def serving_card(predictor: "Predictor") -> str:
         "## Use",
         _USE_OF_SERVING,
     ]
-    card = predictor.run.path / "MODEL_CARD.md"
-    if card.is_file():
-        text = card.read_text(encoding="utf-8", errors="replace").strip()
-        lines += ["", "---", "", "What the run says of itself:", "", text]
+    lines += _own_words("run", predictor.run.path, RunError)
     return "\n".join(lines) + "\n"
+
+
+def _own_words(what: str, directory: Path, kind: type[ElmoCliError]) -> list[str]:
+    """The lines with the card that stands in a directory, if one does; raises `kind` where it is closed."""
+    card = directory / "MODEL_CARD.md"
+    try:
+        if not card.is_file():
+            return []
+        text = card.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError as error:
+        raise kind(f"{card} cannot be read ({error.strerror}). Make it readable, or move it away.") from error
+    return ["", "---", "", f"What the {what} says of itself:", "", text]

@@ -1,6 +1,7 @@
 """A directory that is whole or absent."""
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -48,23 +49,48 @@ def new_directory(path: Path) -> Iterator[Path]:
         Where to write.
 
     Raises:
-        RunError: When it cannot be made or written, or something stands there in the end.
+        RunError: When it cannot be made or written, or something stands there in the end. Errors of the block
+            that are not of writing there pass.
     """
     check_new_directory(path)
     place = Path(os.path.realpath(path))
     beside = place.with_name(f".tmp-{secrets.token_hex(4)}-{place.name[-100:]}")
     try:
-        beside.mkdir(parents=True)
-        yield beside
-        for file in sorted(beside.rglob("*")):
-            if file.is_file():
-                synchronise(file)
-        if place.exists():
-            place.rmdir()  # an empty one; it fails if another process has filled it meanwhile
-        os.replace(beside, place)
-    except OSError as error:
-        raise RunError(
-            f"{path} cannot be written: {error.strerror or error}. Choose another -o, or make room there."
-        ) from error
+        with _naming(path):
+            beside.mkdir(parents=True)
+        try:
+            yield beside
+        except OSError as error:
+            if not is_of_writing(error, beside):
+                raise
+            raise _cannot_be_written(path, error) from error
+        with _naming(path):
+            for file in sorted(beside.rglob("*")):
+                if file.is_file():
+                    synchronise(file)
+            if place.exists():
+                place.rmdir()  # an empty one; it fails if another process has filled it meanwhile
+            os.replace(beside, place)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def is_of_writing(error: OSError, directory: Path) -> bool:
+    """Whether an error is about a file in a directory or, where it names none, about a disk."""
+    if error.filename is not None:
+        return Path(os.fsdecode(error.filename)).is_relative_to(directory)
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turns an OSError in the block into a RunError that names the path the user knows."""
+    try:
+        yield
+    except OSError as error:
+        raise _cannot_be_written(path, error) from error
+
+
+def _cannot_be_written(path: Path, error: OSError) -> RunError:
+    reason = error.strerror or error
+    return RunError(f"{path} cannot be written: {reason}. Choose another -o, or make room there.")

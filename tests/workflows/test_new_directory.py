@@ -46,6 +46,19 @@ def test_a_full_disk_is_said_with_the_place(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_other_errors_of_the_block_pass(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), new_directory(tmp_path / "place") as beside:
+        (beside / "file").write_text((tmp_path / "source").read_text())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_said_with_the_place(tmp_path: Path) -> None:
+    message = "place cannot be written: Is a directory"
+    with pytest.raises(RunError, match=message), new_directory(tmp_path / "place") as beside:
+        beside.write_text("content")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_system_that_cannot_synchronise_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
