@@ -1,6 +1,9 @@
 """The ELMo that a run keeps, beside the head that was trained on it."""
 
+import os
+import secrets
 import shutil
+from pathlib import Path
 
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.weights import write_weights
@@ -26,20 +29,28 @@ def write_elmo(bilm: BiLM, directory: RunDirectory) -> None:
 def copy_elmo(source: ElmoSource, directory: RunDirectory) -> None:
     """Copies the files of an ELMo, byte for byte: its fingerprint stays.
 
+    Another ELMo that is there is removed once the copy is complete; the ELMo itself stays where it is.
+
     Raises:
         RunError: When they cannot be read or written.
     """
     place = directory.own_elmo
+    if all(Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place)) for path in source.paths):
+        return
+    beside = place.with_name(f".tmp-{secrets.token_hex(4)}-{place.name}")
     try:
-        shutil.rmtree(place, ignore_errors=True)
         if source.options_path is None or source.weights_path is None:
-            shutil.copytree(source.path, place)
-            return
-        place.mkdir(parents=True)
-        shutil.copyfile(source.options_path, place / "options.json")
-        shutil.copyfile(source.weights_path, place / "weights.hdf5")
+            shutil.copytree(source.path, beside)
+        else:
+            beside.mkdir(parents=True)
+            shutil.copyfile(source.options_path, beside / "options.json")
+            shutil.copyfile(source.weights_path, beside / "weights.hdf5")
+        shutil.rmtree(place, ignore_errors=True)
+        os.replace(beside, place)
     except OSError as error:
         raise RunError(
             f"{place}: the ELMo {source.handle} cannot be copied ({error.strerror or error}). Is the disk "
             "full?"
         ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
