@@ -429,6 +429,24 @@ def test_force_replaces_a_run(tiny: Path, run: Path) -> None:
     assert sorted(path.name for path in run.parent.iterdir()) == [".run.lock", "run"]
 
 
+@pytest.mark.parametrize("adapt", [[], ["--adapt"]])
+def test_a_run_is_not_replaced_by_one_with_its_own_elmo(
+    tiny: Path, run: Path, tmp_path: Path, adapt: list[str]
+) -> None:
+    shutil.copytree(tiny / "elmo", run / "model" / "elmo")
+    (tmp_path / "linked").mkdir()
+    for name in ("options.json", "weights.hdf5"):
+        (tmp_path / "linked" / name).symlink_to(run / "model" / "elmo" / name)
+    before = contents(run)
+    for handle in (run / "model" / "elmo", tmp_path / "linked"):
+        result = invoke("train", tiny / "train.csv", "--elmo", handle, "-o", run, "--force", *FEW, *adapt)
+        assert result.exit_code == 2, result.output
+        assert f"lies in {run}, a run that is removed when the new one is complete" in result.stderr
+        assert "Copy it to another place first, or choose another -o." in result.stderr
+        assert contents(run) == before
+    assert not (tmp_path / "run.replaced").exists()
+
+
 @pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt()])
 def test_a_failed_replacement_leaves_the_run_as_it_was(
     tiny: Path, run: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
