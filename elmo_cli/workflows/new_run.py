@@ -150,10 +150,11 @@ class NewRun:
 
     def _end(self, error: BaseException | None) -> None:
         aside = self.directory.set_aside
-        replaces = self._force and aside.exists()
+        was_run = RunDirectory(aside).is_run  # else it only has the name
+        replaces = self._force and was_run
         if error is None:
             self._write_record(self.status)
-            if replaces or (self.resume and RunDirectory(aside).is_run):
+            if replaces or (self.resume and was_run):
                 _remove(aside)
         elif self._before:
             for file, text in self._before.items():  # what was resumed is what it was

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +186,18 @@ def test_what_is_in_the_way_and_not_a_run_is_not_touched(tmp_path: Path) -> None
     with pytest.raises(RunError, match=r"run\.replaced is in the way"):
         make(tmp_path / "run", force=True)
     assert (tmp_path / "run" / "content").read_text() == "old"
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError()])
+def test_what_only_has_the_name_of_a_run_set_aside_is_not_touched(
+    tmp_path: Path, error: BaseException | None
+) -> None:
+    (tmp_path / "run.replaced").mkdir()
+    (tmp_path / "run.replaced" / "mine").write_text("precious")
+    with suppress(ZeroDivisionError):
+        make(tmp_path / "run", force=True, error=error)
+    assert (tmp_path / "run.replaced" / "mine").read_text() == "precious"
+    assert record(tmp_path / "run")["status"] == ("failed" if error else "complete")
 
 
 def test_a_link_to_a_run_is_followed(tmp_path: Path) -> None:
