@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -519,20 +521,29 @@ def test_ctrl_c_before_the_first_epoch_ends_with_130(
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
 
 
-def test_ctrl_c_later_ends_with_130_and_a_usable_run(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def raise_keyboard_interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def raise_sigterm() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("interrupt", "code"), [(raise_keyboard_interrupt, 130), (raise_sigterm, 143)])
+def test_ctrl_c_or_sigterm_later_leaves_a_usable_run(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupt: Callable[[], None], code: int
 ) -> None:
     really, calls = loop._train_epoch, []
 
     def third_is_interrupted(*arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            interrupt()
         return really(*arguments)
 
     monkeypatch.setattr(loop, "_train_epoch", third_is_interrupted)
     result = train(tiny, tmp_path / "run", "--epochs", "9")
-    assert result.exit_code == 130, result.output
+    assert result.exit_code == code, result.output
     assert "Interrupted; the best epoch so far was saved" in result.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
     assert invoke("predict", tmp_path / "run", "a rainy day").exit_code == 0
