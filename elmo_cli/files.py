@@ -78,11 +78,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with _naming(path, beside):
             yield beside
         with writing(path):
-            _synchronise(beside)
+            synchronise(beside)
             os.replace(beside, target)
         if sys.platform != "win32":
             with contextlib.suppress(OSError):  # the file is in its place already
-                _synchronise(target.parent)
+                synchronise(target.parent)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -267,8 +267,12 @@ def _naming(path: str | Path, beside: Path) -> Iterator[None]:
         raise
 
 
-def _synchronise(path: Path) -> None:
-    """Makes the operating system bring a file or a directory entry to the disk."""
+def synchronise(path: Path) -> None:
+    """Makes the operating system bring a file, or the entries of a directory, to the disk.
+
+    Raises:
+        OSError: When it cannot; file systems that have nothing of the kind are passed over.
+    """
     # Windows refuses to synchronise what is open for reading only.
     descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from elmo_cli import __version__
+from elmo_cli.cli.termination import sigterm_like_ctrl_c
 from elmo_cli.errors import ConfigError, DataError, ElmoCliError, RunError, SourceError
 
-UNEXPECTED, WRONG_USE, BAD_DATA, NO_WEIGHTS, BELOW_GATE, INTERRUPTED = 1, 2, 3, 4, 5, 130
+UNEXPECTED, WRONG_USE, BAD_DATA, NO_WEIGHTS, BELOW_GATE, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 5, 130, 143
 
 EXIT_CODES = {
     0: "done",
@@ -21,6 +22,7 @@ EXIT_CODES = {
     NO_WEIGHTS: "ELMo weights are not available",
     BELOW_GATE: "kept for quality gates: a number is below the one asked for",
     INTERRUPTED: "interrupted; what is finished is kept where that is possible",
+    TERMINATED: "the same by SIGTERM, as of timeout or docker stop",
 }
 
 _CODES: dict[type[ElmoCliError], int] = {
@@ -90,6 +92,15 @@ class Command(click.Command):
 
     def invoke(self, context: click.Context) -> Any:
         """Runs the command; every way it can end has its exit code."""
+        with sigterm_like_ctrl_c() as terminated:
+            try:
+                return self._invoke(context)
+            except click.exceptions.Exit as end:
+                if end.exit_code == INTERRUPTED and terminated():
+                    context.exit(TERMINATED)
+                raise
+
+    def _invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
         except ElmoCliError as error:

@@ -48,6 +48,20 @@ def expanded(part: str, handle: str) -> Path:
         raise SourceError(f"ELMo {handle}: there is no home directory for the ~ in {part}.") from error
 
 
+def local_files(handle: str) -> tuple[Path, ...]:
+    """Returns the absolute paths that a handle consists of; none when any of it is no path, or not there.
+
+    Raises:
+        SourceError: Where there is no home for a ``~``.
+    """
+    handle = handle.strip()
+    if handle == "bundled" or handle.startswith("bundled:"):
+        return ()
+    parts = [handle] if expanded(handle, handle).exists() else handle.split(",")
+    paths = tuple(expanded(part.strip(), handle).absolute() for part in parts)
+    return paths if all(map(Path.exists, paths)) else ()
+
+
 def nearest(path: Path) -> str:
     """Returns the name beside a missing path that looks most like it, as the end of a sentence."""
     parent = path.parent

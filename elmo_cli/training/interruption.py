@@ -1,4 +1,4 @@
-"""Ctrl-C that waits until a training step is done."""
+"""An interruption that waits until a training step is done."""
 
 import contextlib
 import signal
@@ -16,30 +16,35 @@ def interrupted_between_steps() -> Iterator[Callable[[], None]]:
     """Keeps Ctrl-C from falling between a step and the counting of it.
 
     A checkpoint that is saved then would be a step ahead of its own count, and the step would be taken twice.
+    So is SIGTERM kept, where it is taken for Ctrl-C.
 
     Yields:
         What is to be called between two steps: it raises KeyboardInterrupt if Ctrl-C was pressed. Pressed a
         second time, SecondInterrupt is raised at once.
     """
-    pressed = False
+    # Elsewhere than in the main thread Python allows no handler; who ignores a signal goes on ignoring it.
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if in_main_thread else ()
+    handlers = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
+    interrupted = False
 
-    def remember(number: int, frame: FrameType | None) -> None:
-        nonlocal pressed
-        if pressed:
-            raise SecondInterrupt
-        pressed = True
+    def hold(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        try:
+            handlers[signal.Signals(number)](number, frame)
+        except KeyboardInterrupt as error:
+            if interrupted:
+                raise SecondInterrupt from error
+            interrupted = True
 
     def check() -> None:
-        if pressed:
+        if interrupted:
             raise KeyboardInterrupt
 
-    # Elsewhere than in the main thread Python allows no handler; and who ignores Ctrl-C goes on ignoring it.
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield check
-        return
-    signal.signal(signal.SIGINT, remember)
+    for number in handlers:
+        signal.signal(number, hold)
     try:
         yield check
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

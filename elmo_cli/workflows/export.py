@@ -18,10 +18,10 @@ from elmo_cli.elmo.embedder import Embedder, load_embedder
 from elmo_cli.elmo.hub.module import Aggregation, write_hub_module
 from elmo_cli.elmo.servable import servable
 from elmo_cli.elmo.source import ElmoSource
-from elmo_cli.errors import SourceError
+from elmo_cli.errors import RunError, SourceError
 from elmo_cli.workflows.export_card import ExportedElmo, elmo_card, serving_card
-from elmo_cli.workflows.new_directory import new_directory
-from elmo_cli.workflows.papers import CARD_FILE, LICENCE_FILE, copy_beside
+from elmo_cli.workflows.new_directory import is_of_writing, new_directory
+from elmo_cli.workflows.papers import CARD_FILE, LICENCE_FILE
 from elmo_cli.workflows.predict import Predictor
 
 logger = logging.getLogger(__name__)
@@ -44,19 +44,21 @@ def export_serving(run: Path, output: Path, *, elmo: str | None = None) -> None:
     """
     predictor = Predictor(run, elmo=elmo, precision="float32")
     classifier, preprocessor = predictor.classifier, predictor.preprocessor
-    with tempfile.TemporaryDirectory() as between, _whole(output) as beside:
+    card = serving_card(predictor)
+    with tempfile.TemporaryDirectory() as between:
         served = ServedClassifier(
             classifier,
-            servable(classifier.embedder, Path(between) / "module"),
+            _servable(classifier.embedder, Path(between)),
             tokenizer=preprocessor.tokenizer_name,
             max_tokens=preprocessor.max_tokens,
             label_names=predictor.labels.names,
             tfidf=predictor.tfidf,
         )
-        write_saved_model(served, beside)
-        extra = beside / "assets.extra"  # what servers pass over
-        extra.mkdir()
-        (extra / CARD_FILE).write_text(serving_card(predictor), encoding="utf-8")
+        with new_directory(output) as beside, _as_os_errors(beside):
+            write_saved_model(served, beside)
+            extra = beside / "assets.extra"  # what servers pass over
+            extra.mkdir()
+            (extra / CARD_FILE).write_text(card, encoding="utf-8")
     logger.info(
         "%s is written. It computes in float32: its probabilities are those of elmo-predict --precision "
         "float32.",
@@ -101,30 +103,54 @@ def export_elmo(elmo: ExportedElmo, form: Literal["hub", "hdf5"], output: Path) 
 
     Raises:
         RunError: When the directory cannot be written.
-        SourceError: When AllenNLP's layout cannot say what the network computes.
+        SourceError: When AllenNLP's layout cannot say what the network computes, or a file beside the
+            weights of the source cannot be read.
     """
     if form == "hdf5" and not elmo.bilm.options.sentence_marks:
         raise SourceError(
             f"ELMo {elmo.source.handle}: this module reads no marks at the begin and end of a sentence, but "
             "every reader of AllenNLP's layout adds them, so its vectors would be others. Use --to hub."
         )
-    with _whole(output) as beside:
+    card = elmo_card(elmo, form)
+    others = _beside_weights(elmo.source, LICENCE_FILE, *([VOCABULARY_FILE] if form == "hdf5" else []))
+    weights = elmo.source.weights_path if form == "hdf5" else None
+    dtype = "float16" if weights is not None and is_half_precision(weights) else "float32"
+    with new_directory(output) as beside, _as_os_errors(beside):
         if form == "hub":
             write_hub_module(elmo.bilm, elmo.aggregation, beside)
         else:
-            _write_hdf5(elmo, beside)
-        (beside / CARD_FILE).write_text(elmo_card(elmo, form), encoding="utf-8")
-        copy_beside(LICENCE_FILE, elmo.source, beside)
+            (beside / "options.json").write_text(elmo.bilm.options.to_json(), encoding="utf-8")
+            write_weights(elmo.bilm, beside / "weights.hdf5", dtype=dtype)
+        (beside / CARD_FILE).write_text(card, encoding="utf-8")
+        for name, content in others.items():
+            (beside / name).write_bytes(content)
     logger.info("%s is written", output)
 
 
-def _write_hdf5(elmo: ExportedElmo, directory: Path) -> None:
-    """Writes options and weights, and the vocabulary where there is one beside the source's weights."""
-    weights = elmo.source.weights_path
-    half = weights is not None and is_half_precision(weights)
-    (directory / "options.json").write_text(elmo.bilm.options.to_json(), encoding="utf-8")
-    write_weights(elmo.bilm, directory / "weights.hdf5", dtype="float16" if half else "float32")
-    copy_beside(VOCABULARY_FILE, elmo.source, directory)
+def _beside_weights(source: ElmoSource, *names: str) -> dict[str, bytes]:
+    """Reads those of the files that stand beside the source's weights; name to content."""
+    paths = [source.path / name for name in names]
+    try:
+        return {path.name: path.read_bytes() for path in paths if path.is_file()}
+    except OSError as error:
+        raise SourceError(
+            f"ELMo {source.handle}: {error.filename} cannot be read ({error.strerror}). Make it readable, or "
+            "move it away."
+        ) from error
+
+
+def _servable(embedder: Embedder, folder: Path) -> Embedder:
+    """`servable`, with a module written into a temporary folder."""
+    try:
+        with _as_os_errors(folder):
+            return servable(embedder, folder / "module")
+    except OSError as error:
+        if not is_of_writing(error, folder):
+            raise
+        raise RunError(
+            f"{folder} cannot be written: {error.strerror}. Make room there, or set TMPDIR to another "
+            "directory."
+        ) from error
 
 
 def _native(embedder: Embedder) -> BiLMEmbedder:
@@ -138,12 +164,14 @@ def _native(embedder: Embedder) -> BiLMEmbedder:
 
 
 @contextmanager
-def _whole(output: Path) -> Iterator[Path]:
-    """`new_directory`, in which TensorFlow's complaints about files are those of the operating system."""
-    with new_directory(output) as beside:
-        try:
-            yield beside
-        except tf.errors.OpError as error:
-            # "... PATH; No space left on device [Op:SaveV2]"
-            reason = re.sub(r" \[Op:\w+\]$", "", error.message.splitlines()[0]).rsplit("; ", 1)[-1]
-            raise OSError(errno.EIO, reason) from error
+def _as_os_errors(directory: Path) -> Iterator[None]:
+    """Makes TensorFlow's complaints about files in a directory those of the operating system; others pass."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        # "... PATH; No space left on device [Op:SaveV2]"
+        said = error.message.partition("\n")[0]
+        if str(directory) not in said:
+            raise
+        reason = re.sub(r" \[Op:\w+\]$", "", said).rsplit("; ", 1)[-1]
+        raise OSError(errno.EIO, reason, str(directory)) from error

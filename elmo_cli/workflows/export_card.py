@@ -10,6 +10,7 @@ from elmo_cli.bilm.network import BiLM
 from elmo_cli.counts import counted
 from elmo_cli.elmo.hub.module import Aggregation
 from elmo_cli.elmo.source import ElmoSource
+from elmo_cli.errors import RunError
 from elmo_cli.workflows.papers import said_by
 
 if TYPE_CHECKING:
@@ -58,7 +59,11 @@ class ExportedElmo:
 
 
 def elmo_card(elmo: ExportedElmo, form: Literal["hub", "hdf5"]) -> str:
-    """Returns the card of an exported ELMo as Markdown, that of its source included."""
+    """Returns the card of an exported ELMo as Markdown, that of its source included.
+
+    Raises:
+        SourceError: When that one cannot be read.
+    """
     options, source = elmo.bilm.options, elmo.source
     shares = np.exp(elmo.aggregation.weights - elmo.aggregation.weights.max())
     shares /= shares.sum()
@@ -87,7 +92,11 @@ def elmo_card(elmo: ExportedElmo, form: Literal["hub", "hdf5"]) -> str:
 
 
 def serving_card(predictor: "Predictor") -> str:
-    """Returns the card of an exported classifier as Markdown, that of the run included."""
+    """Returns the card of an exported classifier as Markdown, that of the run included.
+
+    Raises:
+        RunError: When that one cannot be read.
+    """
     preprocessor, source = predictor.preprocessor, predictor.classifier.embedder.source
     lines = [
         f"# Text classifier exported by elmo-export {__version__}",
@@ -98,6 +107,6 @@ def serving_card(predictor: "Predictor") -> str:
         "",
         "## Use",
         _USE_OF_SERVING,
-        *said_by(predictor.run.path, "run"),
+        *said_by(predictor.run.path, "run", RunError),
     ]
     return "\n".join(lines) + "\n"

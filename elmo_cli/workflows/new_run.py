@@ -17,6 +17,7 @@ from typing import Any, Self
 from elmo_cli import __version__
 from elmo_cli.config import RunConfig
 from elmo_cli.config_yaml import to_yaml
+from elmo_cli.elmo.handles import local_files
 from elmo_cli.errors import ElmoCliError, RunError
 from elmo_cli.files import LockedError, lock, write_text
 from elmo_cli.workflows.run_directory import FORMAT_VERSION, RunDirectory, Status
@@ -58,8 +59,9 @@ class NewRun:
             early with usable results.
 
     Raises:
-        RunError: If something is in the way, the place cannot be written, or a run that adapts its ELMo is
-            gone on with as one that does not, or the other way round.
+        RunError: If something is in the way, the place cannot be written, a table or the ELMo lies in a run
+            that is replaced, or a run that adapts its ELMo is gone on with as one that does not, or the other
+            way round.
         ConfigError: If config.yaml of the run to go on with is damaged.
     """
 
@@ -85,14 +87,20 @@ class NewRun:
     def __enter__(self) -> Self:
         """Checks that the place is free and begins to listen to what is logged."""
         self._check_free()
+        self._check_stays()
         self._start = time.time()
         _PACKAGE.addHandler(self._log)
         return self
 
-    def begin(self) -> RunDirectory:
-        """Makes the directory, marked as running; a run that is replaced is set aside."""
+    def begin(self, *needed: Path) -> RunDirectory:
+        """Makes the directory, marked as running; a run that is replaced is set aside.
+
+        Args:
+            *needed: What the new run needs, beside the files that its configuration names.
+        """
         self._hold_lock()
         self._check_free()  # again: another process may have come in between
+        self._check_stays(*needed)
         place = self.directory.path
         before = [place / "run.json", place / "config.yaml"] if self.resume and self.directory.is_run else []
         self._before = {file: file.read_text(encoding="utf-8") for file in before}
@@ -142,10 +150,11 @@ class NewRun:
 
     def _end(self, error: BaseException | None) -> None:
         aside = self.directory.set_aside
-        replaces = self._force and aside.exists()
+        was_run = RunDirectory(aside).is_run  # else it only has the name
+        replaces = self._force and was_run
         if error is None:
             self._write_record(self.status)
-            if replaces or (self.resume and RunDirectory(aside).is_run):
+            if replaces or (self.resume and was_run):
                 _remove(aside)
         elif self._before:
             for file, text in self._before.items():  # what was resumed is what it was
@@ -191,6 +200,20 @@ class NewRun:
         aside = RunDirectory(self.directory.set_aside)
         if aside.path.exists() and not aside.is_run:
             raise RunError(f"{aside.path} is in the way of replacing {path}. Move it, or choose another -o.")
+
+    def _check_stays(self, *needed: Path) -> None:
+        """Refuses to go on when tables, ELMo or what else is needed lie in a run that will be removed."""
+        data = self.config.data
+        tables = [Path(table) for table in (data.train, data.valid, data.test) if table is not None]
+        place, aside = self.directory, RunDirectory(self.directory.set_aside)
+        doomed = ([place] if self._force else []) + ([aside] if self._force or self.resume else [])
+        for path in (*tables, *local_files(self.config.elmo.handle), *needed):
+            for run in doomed:
+                if run.is_run and Path(os.path.realpath(path)).is_relative_to(run.path):
+                    raise RunError(
+                        f"{path} lies in {run.path}, a run that is removed when the new one is complete. "
+                        "Copy it to another place first, or choose another -o."
+                    )
 
     def _check_adapts_as_before(self) -> None:
         adapted = self.directory.read_config().elmo.adapt

@@ -1,6 +1,9 @@
 """The ELMo that a run keeps, beside the head that was trained on it."""
 
+import os
+import secrets
 import shutil
+from pathlib import Path
 
 from elmo_cli import __version__
 from elmo_cli.bilm.network import BiLM
@@ -36,25 +39,33 @@ def write_elmo(bilm: BiLM, directory: RunDirectory, began_with: ElmoSource) -> N
 def copy_elmo(source: ElmoSource, directory: RunDirectory) -> None:
     """Copies the files of an ELMo, byte for byte: its fingerprint stays; licence and card go along.
 
+    Another ELMo that is there is removed once the copy is complete; the ELMo itself stays where it is.
+
     Raises:
         RunError: When they cannot be read or written.
     """
     place = directory.own_elmo
+    if all(Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place)) for path in source.paths):
+        return
+    beside = place.with_name(f".tmp-{secrets.token_hex(4)}-{place.name}")
     try:
-        shutil.rmtree(place, ignore_errors=True)
         if source.options_path is None or source.weights_path is None:
-            shutil.copytree(source.path, place)
-            return
-        place.mkdir(parents=True)
-        shutil.copyfile(source.options_path, place / "options.json")
-        shutil.copyfile(source.weights_path, place / "weights.hdf5")
-        for name in (LICENCE_FILE, CARD_FILE):
-            copy_beside(name, source, place)
+            shutil.copytree(source.path, beside)
+        else:
+            beside.mkdir(parents=True)
+            shutil.copyfile(source.options_path, beside / "options.json")
+            shutil.copyfile(source.weights_path, beside / "weights.hdf5")
+            for name in (LICENCE_FILE, CARD_FILE):
+                copy_beside(name, source, beside)
+        shutil.rmtree(place, ignore_errors=True)
+        os.replace(beside, place)
     except OSError as error:
         raise RunError(
             f"{place}: the ELMo {source.handle} cannot be copied ({error.strerror or error}). Is the disk "
             "full?"
         ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _card(began_with: ElmoSource) -> str:

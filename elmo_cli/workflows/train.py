@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from elmo_cli.classifier.tfidf_part import NUM_FOLDS, TfidfPart
 from elmo_cli.config import RunConfig
 from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.elmo.embedder import load_embedder
+from elmo_cli.elmo.handles import local_files
 from elmo_cli.elmo.source import resolve
 from elmo_cli.evaluation.metrics import evaluate
 from elmo_cli.evaluation.report import Report
@@ -115,7 +115,7 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
     make_deterministic(config.seed)
     with run.stage("loading"):
         classifier = _assemble(config, tables, handle)
-    directory = run.directory if config.elmo.adapt else run.begin()
+    directory = run.directory if config.elmo.adapt else run.begin(*classifier.embedder.source.paths)
     describe(run, classifier, tables)
 
     # Training and validation vectors have one shape, also where those of all tokens are kept.
@@ -235,12 +235,7 @@ def _assemble(config: RunConfig, tables: TrainingTables, handle: str) -> TextCla
 
 def _absolute(handle: str) -> str:
     """Returns a handle that means the same from every working directory."""
-    handle = handle.strip()
-    if handle == "bundled" or handle.startswith("bundled:"):
-        return handle
-    parts = [handle] if Path(handle).expanduser().exists() else handle.split(",")
-    paths = [Path(part.strip()).expanduser() for part in parts]
-    return ",".join(str(path.absolute()) for path in paths) if all(map(Path.exists, paths)) else handle
+    return ",".join(map(str, local_files(handle))) or handle.strip()
 
 
 def _arrays(encoded: Encoded, table: LabelledTable) -> LabelledArrays:

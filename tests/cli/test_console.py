@@ -1,11 +1,17 @@
 """Every way a command can end has its exit code and its message."""
 
+import contextlib
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+
 import click
 import pytest
 from click.testing import CliRunner
 from tiny_run import COMMANDS, invoke
 
-from elmo_cli.cli import console
+from elmo_cli.cli import console, termination
 from elmo_cli.errors import ConfigError, DataError, ElmoCliError, RunError, SourceError
 
 
@@ -43,6 +49,90 @@ def test_an_interrupt() -> None:
     assert ends_with(KeyboardInterrupt()) == (130, "Interrupted.\n")
 
 
+def ends_after(end: Callable[[], None]) -> tuple[int, str]:
+    @click.command(cls=console.Command)
+    def command() -> None:
+        end()
+        raise ConfigError("not ended")
+
+    result = CliRunner().invoke(command, [])
+    return result.exit_code, result.stderr
+
+
+def sigterm() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_sigterm_is_an_interrupt_once(times: int) -> None:
+    tidied: list[str] = []
+
+    def end() -> None:
+        try:
+            sigterm()
+        finally:
+            for _ in range(1, times):
+                sigterm()
+            tidied.append("all")
+
+    assert ends_after(end) == (143, "Interrupted.\n")
+    assert tidied == ["all"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_later_sigterm_is_another_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(termination, "SAME_REQUEST_S", -1.0)
+    caught: list[BaseException] = []
+
+    def end() -> None:
+        try:
+            sigterm()
+        except KeyboardInterrupt as error:  # as in what Python calls and listens to no exception of
+            caught.append(error)
+        sigterm()
+
+    assert ends_after(end) == (143, "Interrupted.\n")
+    assert len(caught) == 1
+
+
+def test_a_command_that_ends_well_by_sigterm_says_so() -> None:
+    def end() -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            sigterm()
+        click.get_current_context().exit(console.INTERRUPTED)
+
+    assert ends_after(end) == (143, "")
+
+
+def test_an_error_after_sigterm_keeps_its_code() -> None:
+    def end() -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            sigterm()
+
+    assert ends_after(end) == (2, "Error: not ended\n")
+
+
+def test_who_handles_or_ignores_sigterm_goes_on_doing_so() -> None:
+    came: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+
+    try:
+        for handler in (signal.SIG_IGN, handle):
+            signal.signal(signal.SIGTERM, handler)
+            assert ends_after(sigterm) == (2, "Error: not ended\n")
+            assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    assert came == [signal.SIGTERM]
+
+
+def test_a_command_runs_in_another_thread() -> None:
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(ends_with, ConfigError("mend it")).result() == (2, "Error: mend it\n")
+
+
 def test_wrong_use() -> None:
     code, message = ends_with(click.UsageError("Say more."))
     assert code == 2
@@ -61,7 +151,7 @@ def test_help_names_examples_and_every_exit_code(command: str) -> None:
     examples, codes = result.stdout.index("Examples:"), result.stdout.index("Exit codes:")
     assert f"  elmo-{command} " in result.stdout[examples:]
     listed = [line.split()[0] for line in result.stdout[codes:].splitlines()[1:] if line.strip()]
-    assert listed == ["0", "1", "2", "3", "4", "5", "130"]
+    assert listed == ["0", "1", "2", "3", "4", "5", "130", "143"]
     assert result.stdout == invoke(command, "-h").stdout
     assert max(map(len, result.stdout.splitlines())) <= 100
 

@@ -1,7 +1,9 @@
 """elmo-export says what is wrong, with the right exit code, and leaves nothing half done."""
 
+import errno
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -122,26 +124,93 @@ def test_allennlp_cannot_leave_out_sentence_marks(tiny: Path, tmp_path: Path) ->
     assert "Use --to hub" in said
 
 
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (
-            tf.errors.ResourceExhaustedError(
-                None, None, "{{node x}} a/b.tmp; No space left on device [Op:SaveV2]"
-            ),
-            "out cannot be written: No space left on device. Choose another -o, or make room there.",
-        ),
-        (OSError(28, "No space left on device"), "out cannot be written: No space left on device."),
-    ],
-    ids=["of TensorFlow", "of Python"],
-)
+@pytest.mark.parametrize("of_tensorflow", [True, False], ids=["of TensorFlow", "of Python"])
 def test_a_full_disk_leaves_nothing(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_tensorflow: bool
 ) -> None:
     def fail(_: object, __: object, directory: Path) -> None:
         (directory / "half").write_text("half of it")
-        raise error
+        if of_tensorflow:
+            said = f"{{{{node x}}}} {directory}/b.tmp; No space left on device [Op:SaveV2]"
+            raise tf.errors.ResourceExhaustedError(None, None, said)
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(export, "write_hub_module", fail)
-    assert said in refused(2, tiny / "elmo", "--to", "hub", "-o", tmp_path / "out")
+    said = refused(2, tiny / "elmo", "--to", "hub", "-o", tmp_path / "out")
+    assert "out cannot be written: No space left on device. Choose another -o, or make room there." in said
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.NotFoundError(None, None, "/elsewhere/variables.index; No such file or directory"),
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9]"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory", "/elsewhere/saved_model.pb"),
+    ],
+    ids=["a file", "memory", "a file of Python"],
+)
+@pytest.mark.parametrize("step", ["servable", "write_saved_model"])
+def test_what_is_not_about_the_output_does_not_blame_it(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(export, step, fail)
+    said = refused(1, run, "--to", "serving", "-o", tmp_path / "out")
+    assert f"{tmp_path / 'out'}" not in said
+    assert "cannot be written" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_full_temporary_folder_is_told_of_itself(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object, directory: Path) -> None:
+        said = f"{directory}/saved_model.pb; No space left on device"
+        raise tf.errors.ResourceExhaustedError(None, None, said)
+
+    (tmp_path / "small").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "small"))
+    monkeypatch.setattr(export, "servable", fail)
+    said = refused(2, run, "--to", "serving", "-o", tmp_path / "out")
+    assert said.startswith(f"Error: {tmp_path / 'small'}")
+    assert "cannot be written: No space left on device. Make room there, or set TMPDIR" in said
+    assert list((tmp_path / "small").iterdir()) == []
+    assert not (tmp_path / "out").exists()
+
+
+def unreadable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file of this name can be read; permissions would not stop an administrator."""
+    really = Path.open
+
+    def read(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        if path.name == name and "r" in mode:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return really(path, mode, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", read)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("MODEL_CARD.md", "hub"), ("LICENSE", "hub"), ("vocab.txt", "hdf5")]
+)
+def test_a_file_of_the_source_that_cannot_be_read_is_named(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, form: str
+) -> None:
+    origin = Path(shutil.copytree(tiny / "elmo", tmp_path / "origin"))
+    (origin / name).write_text("of the source")
+    unreadable(name, monkeypatch)
+    said = refused(4, origin, "--to", form, "-o", tmp_path / "out")
+    assert f"{origin / name} cannot be read (Permission denied). Make it readable, or move it away." in said
+    assert [path.name for path in tmp_path.iterdir()] == ["origin"]
+
+
+def test_a_card_of_a_run_that_cannot_be_read_is_named(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable("MODEL_CARD.md", monkeypatch)
+    said = refused(2, run, "--to", "serving", "-o", tmp_path / "out")
+    assert f"{run / 'MODEL_CARD.md'} cannot be read (Permission denied)." in said
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

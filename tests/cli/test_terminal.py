@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,24 @@ def test_a_reader_that_has_seen_enough_is_no_error(tiny: Path) -> None:
         process.stdout.close()
         assert process.wait(TIMEOUT_S) == 0
         assert process.stderr.read() == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there SIGTERM ends a process at once")
+def test_sigterm_leaves_nothing_behind(tiny: Path, tmp_path: Path) -> None:
+    options = ["-o", tmp_path / "out.npz", "--elmo", tiny / "elmo", "--chunk-rows", "1"]
+    with start("embed", "-", *options, stdin=subprocess.PIPE) as process:
+        if process.stdin is None or process.stderr is None:
+            raise RuntimeError("the pipes are missing")
+        process.stdin.write("Rain fell on the hills.\n")
+        process.stdin.flush()
+        deadline = time.monotonic() + TIMEOUT_S
+        while not list(tmp_path.iterdir()) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert [path.name[:5] for path in tmp_path.iterdir()] == [".tmp-"]
+        process.terminate()
+        assert process.wait(TIMEOUT_S) == 143
+        assert process.stderr.read().endswith("\nInterrupted.\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_training_says_nothing_but_our_own_lines(tiny: Path, tmp_path: Path) -> None:

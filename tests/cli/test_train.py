@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -439,6 +441,24 @@ def test_force_replaces_a_run(tiny: Path, run: Path) -> None:
     assert sorted(path.name for path in run.parent.iterdir()) == [".run.lock", "run"]
 
 
+@pytest.mark.parametrize("adapt", [[], ["--adapt"]])
+def test_a_run_is_not_replaced_by_one_with_its_own_elmo(
+    tiny: Path, run: Path, tmp_path: Path, adapt: list[str]
+) -> None:
+    shutil.copytree(tiny / "elmo", run / "model" / "elmo")
+    (tmp_path / "linked").mkdir()
+    for name in ("options.json", "weights.hdf5"):
+        (tmp_path / "linked" / name).symlink_to(run / "model" / "elmo" / name)
+    before = contents(run)
+    for handle in (run / "model" / "elmo", tmp_path / "linked"):
+        result = invoke("train", tiny / "train.csv", "--elmo", handle, "-o", run, "--force", *FEW, *adapt)
+        assert result.exit_code == 2, result.output
+        assert f"lies in {run}, a run that is removed when the new one is complete" in result.stderr
+        assert "Copy it to another place first, or choose another -o." in result.stderr
+        assert contents(run) == before
+    assert not (tmp_path / "run.replaced").exists()
+
+
 @pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt()])
 def test_a_failed_replacement_leaves_the_run_as_it_was(
     tiny: Path, run: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
@@ -511,20 +531,29 @@ def test_ctrl_c_before_the_first_epoch_ends_with_130(
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
 
 
-def test_ctrl_c_later_ends_with_130_and_a_usable_run(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def raise_keyboard_interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def raise_sigterm() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("interrupt", "code"), [(raise_keyboard_interrupt, 130), (raise_sigterm, 143)])
+def test_ctrl_c_or_sigterm_later_leaves_a_usable_run(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupt: Callable[[], None], code: int
 ) -> None:
     really, calls = loop._train_epoch, []
 
     def third_is_interrupted(*arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            interrupt()
         return really(*arguments)
 
     monkeypatch.setattr(loop, "_train_epoch", third_is_interrupted)
     result = train(tiny, tmp_path / "run", "--epochs", "9")
-    assert result.exit_code == 130, result.output
+    assert result.exit_code == code, result.output
     assert "Interrupted; the best epoch so far was saved" in result.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
     assert invoke("predict", tmp_path / "run", "a rainy day").exit_code == 0

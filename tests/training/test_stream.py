@@ -277,3 +277,52 @@ def test_ctrl_c_within_the_last_step_is_heeded_too(clock: Clock) -> None:
     with pytest.raises(KeyboardInterrupt):
         run.fit()
     assert [pause.steps for pause in run.pauses] == [10]
+
+
+@pytest.fixture
+def takes_sigterm_for_ctrl_c() -> Iterator[None]:
+    """A process in the background, which ignores Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, interrupt)
+    yield
+    assert signal.getsignal(signal.SIGTERM) is interrupt
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("takes_sigterm_for_ctrl_c")
+@pytest.mark.parametrize(("times", "pauses"), [(1, [4]), (2, [])])
+def test_sigterm_within_a_step_does_what_ctrl_c_does(clock: Clock, times: int, pauses: list[int]) -> None:
+    def interrupt(step: int) -> list[float]:
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+            for _ in range(times):
+                signal.raise_signal(signal.SIGTERM)
+        return [1.0, 2.0]
+
+    run = Run(clock, losses=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run.fit()
+    assert [pause.steps for pause in run.pauses] == pauses
+
+
+def test_a_handler_that_goes_on_is_called_at_once(clock: Clock) -> None:
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+
+    def ask(step: int) -> list[float]:
+        if step == 3:
+            signal.raise_signal(signal.SIGTERM)
+            assert came == [signal.SIGTERM]
+        return [1.0, 2.0]
+
+    try:
+        assert Run(clock, losses=ask).fit().steps == 10
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -2,13 +2,13 @@
 
 import json
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from elmo_cli.config import ElmoConfig, RunConfig
+from elmo_cli.config import DataConfig, ElmoConfig, RunConfig
 from elmo_cli.config_yaml import load_config
 from elmo_cli.errors import DataError, RunError
 from elmo_cli.workflows import new_run
@@ -124,6 +124,56 @@ def test_a_killed_replacement_keeps_the_old_run_through_the_next_failure(tmp_pat
     assert not aside.exists()
 
 
+def needing(place: Path, kind: str) -> RunConfig:
+    """A configuration with a file of this kind at a place."""
+    if kind == "elmo":
+        return RunConfig(elmo=ElmoConfig(handle=str(place)))
+    return RunConfig(data=DataConfig(**{kind: str(place)}))
+
+
+@pytest.mark.parametrize("kind", ["train", "valid", "test", "elmo"])
+@pytest.mark.parametrize("holder", ["run", "link", "run.replaced"])
+def test_what_the_new_run_needs_must_not_be_removed_with_the_old_one(
+    tmp_path: Path, kind: str, holder: str
+) -> None:
+    make(tmp_path / "run")
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    if holder == "run.replaced":
+        make(tmp_path / holder)
+    needed = tmp_path / holder / "content"
+    message = r"content lies in .*run.*, a run that is removed when the new one is complete\. Copy it"
+    with (
+        pytest.raises(RunError, match=message),
+        NewRun(tmp_path / "run", needing(needed, kind), force=True),
+    ):
+        pass
+    if holder == "run.replaced":
+        with (
+            pytest.raises(RunError, match=message),
+            NewRun(tmp_path / "run", needing(needed, kind), resume=True),
+        ):
+            pass
+    assert needed.read_text() == "old"
+
+
+def test_what_is_found_to_be_needed_later_is_not_removed_either(tmp_path: Path) -> None:
+    make(tmp_path / "run")
+    (tmp_path / "weights").symlink_to(tmp_path / "run" / "content")
+    message = r"weights lies in .*run, a run that is removed"
+    with pytest.raises(RunError, match=message), NewRun(tmp_path / "run", RunConfig(), force=True) as run:
+        run.begin(tmp_path / "weights")
+    assert (tmp_path / "weights").read_text() == "old"
+    assert record(tmp_path / "run")["status"] == "complete"
+    assert not (tmp_path / "run.replaced").exists()
+
+
+def test_a_run_that_is_gone_on_with_may_hold_what_it_needs(tmp_path: Path) -> None:
+    make(tmp_path / "run")
+    with NewRun(tmp_path / "run", needing(tmp_path / "run" / "content", "train"), resume=True) as run:
+        run.begin(tmp_path / "run" / "content")
+    assert (tmp_path / "run" / "content").read_text() == "old"
+
+
 def test_without_force_a_run_that_was_set_aside_stays(tmp_path: Path) -> None:
     make(tmp_path / "run.replaced")
     make(tmp_path / "run", content="new")
@@ -136,6 +186,18 @@ def test_what_is_in_the_way_and_not_a_run_is_not_touched(tmp_path: Path) -> None
     with pytest.raises(RunError, match=r"run\.replaced is in the way"):
         make(tmp_path / "run", force=True)
     assert (tmp_path / "run" / "content").read_text() == "old"
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError()])
+def test_what_only_has_the_name_of_a_run_set_aside_is_not_touched(
+    tmp_path: Path, error: BaseException | None
+) -> None:
+    (tmp_path / "run.replaced").mkdir()
+    (tmp_path / "run.replaced" / "mine").write_text("precious")
+    with suppress(ZeroDivisionError):
+        make(tmp_path / "run", force=True, error=error)
+    assert (tmp_path / "run.replaced" / "mine").read_text() == "precious"
+    assert record(tmp_path / "run")["status"] == ("failed" if error else "complete")
 
 
 def test_a_link_to_a_run_is_followed(tmp_path: Path) -> None:
