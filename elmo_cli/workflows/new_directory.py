@@ -110,7 +110,7 @@ def _move_up(inside: Path, place: Path) -> None:
 
 def is_of_writing(error: OSError, directory: Path) -> bool:
     """Whether an error is about a file in a directory or, where it names none, about a disk."""
-    if error.filename is not None:
+    if isinstance(error.filename, str | bytes | os.PathLike):
         return Path(os.fsdecode(error.filename)).is_relative_to(directory)
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
