@@ -60,11 +60,6 @@ class ElmoSource:
         pair = (self.options_path, self.weights_path)
         return [*(path for path in pair if path is not None), *(path for path in module if path.is_file())]
 
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """Where it is: the directory, and the files of a biLM, of which one may be elsewhere."""
-        return tuple(path for path in (self.path, self.options_path, self.weights_path) if path)
-
     def to_json(self) -> dict[str, Any]:
         """Returns a dictionary of strings (and None) that `from_json` reads back."""
         return {

@@ -54,7 +54,7 @@ def adapt(run: NewRun, tables: TrainingTables, handle: str) -> str:
         "began_with_fingerprint": source.fingerprint,
         "texts_sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
-    directory = run.begin(*source.paths)
+    directory = run.begin(*source.files())
     record = directory.elmo / _RECORD
     if record.is_file():
         _check_made_from(record, made_from)

@@ -45,7 +45,7 @@ def copy_elmo(source: ElmoSource, directory: RunDirectory) -> None:
         RunError: When they cannot be read or written.
     """
     place = directory.own_elmo
-    if all(Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place)) for path in source.paths):
+    if all(Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place)) for path in source.files()):
         return
     beside = place.with_name(f".tmp-{secrets.token_hex(4)}-{place.name}")
     try:

@@ -115,7 +115,7 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
     make_deterministic(config.seed)
     with run.stage("loading"):
         classifier = _assemble(config, tables, handle)
-    directory = run.directory if config.elmo.adapt else run.begin(*classifier.embedder.source.paths)
+    directory = run.directory if config.elmo.adapt else run.begin(*classifier.embedder.source.files())
     describe(run, classifier, tables)
 
     # Training and validation vectors have one shape, also where those of all tokens are kept.

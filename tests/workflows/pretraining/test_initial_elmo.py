@@ -236,7 +236,7 @@ def test_a_hub_module_is_gone_on_with_where_our_network_can(
     initial = InitialElmo.find(handle)
     assert (initial.options, initial.softmax) == (OPTIONS, None)
     assert initial.source.fingerprint == resolve(handle).fingerprint
-    for one, other in zip(weights_of(initial.source.path), bilm.get_weights(), strict=True):
+    for one, other in zip(weights_of(initial.source.weights_path.parent), bilm.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
