@@ -55,6 +55,7 @@ class OurFineTuning:
         config = FineTuningConfig(
             batch_size=batch_size,
             learning_rate=learning_rate,
+            head_rate=1.0,
             layer_decay=1.0,
             unfreeze=0.0,
             weight_decay=0.0,
