@@ -218,6 +218,10 @@ class TrainingConfig:
         _check(self.patience >= 0, "training.patience", "at least 0", self.patience)
 
 
+# Of ``fine_tuning.epochs: auto``.
+_LEAST_EPOCHS, _MOST_EPOCHS, _ENOUGH_STEPS = 3, 10, 150
+
+
 @dataclass(frozen=True)
 class FineTuningConfig:
     """How ELMo's weights learn the task, with ``elmo.trainable: top`` or ``all``.
@@ -226,7 +230,8 @@ class FineTuningConfig:
     once, each layer below it later.
 
     Args:
-        epochs: Passes over the training rows; all are made.
+        epochs: Passes over the training rows; all are made. ``auto`` is 3, of few rows more: as
+            many as make 150 steps, but no more than 10.
         batch_size: Rows per step.
         learning_rate: Adam's highest step size, that of the upper LSTM layer.
         head_rate: Share of it that the classifier learns with, which has learned before; at most 1.
@@ -239,7 +244,7 @@ class FineTuningConfig:
         clip_norm: Bound on the norm of all gradients together.
     """
 
-    epochs: int = 3
+    epochs: int | Literal["auto"] = "auto"
     batch_size: int = 32
     learning_rate: float = 1e-3
     head_rate: float = 0.3
@@ -252,8 +257,9 @@ class FineTuningConfig:
 
     def __post_init__(self) -> None:
         """Checks ranges."""
-        for name, count in (("epochs", self.epochs), ("batch_size", self.batch_size)):
-            _check(count >= 1, f"fine_tuning.{name}", "at least 1", count)
+        enough = isinstance(self.epochs, str) or self.epochs >= 1
+        _check(enough, "fine_tuning.epochs", "auto or at least 1", self.epochs)
+        _check(self.batch_size >= 1, "fine_tuning.batch_size", "at least 1", self.batch_size)
         for name, rate in (("learning_rate", self.learning_rate), ("clip_norm", self.clip_norm)):
             _check(0 < rate < math.inf, f"fine_tuning.{name}", "a positive number", rate)
         _check(0 < self.head_rate <= 1, "fine_tuning.head_rate", "above 0 and at most 1", self.head_rate)
@@ -262,6 +268,13 @@ class FineTuningConfig:
             _check(0 <= share < 1, f"fine_tuning.{name}", "at least 0 and below 1", share)
         finite = 0 <= self.weight_decay < math.inf
         _check(finite, "fine_tuning.weight_decay", "0 or a positive number", self.weight_decay)
+
+    def num_epochs(self, num_rows: int) -> int:
+        """Returns how many passes are made over so many training rows, at least 1."""
+        if not isinstance(self.epochs, str):
+            return self.epochs
+        steps_per_epoch = math.ceil(num_rows / self.batch_size)
+        return min(max(math.ceil(_ENOUGH_STEPS / steps_per_epoch), _LEAST_EPOCHS), _MOST_EPOCHS)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,8 @@ class FineTuning:
         self.train_batches = TokenBatches(train.texts, model.bilm.options)
         self.valid_batches = TokenBatches(valid.texts, model.bilm.options)
         self.steps_per_epoch = math.ceil(len(train.targets) / config.batch_size)
-        self.num_steps = config.epochs * self.steps_per_epoch
+        self.num_epochs = config.num_epochs(len(train.targets))
+        self.num_steps = self.num_epochs * self.steps_per_epoch
         self.layers = model.layer_variables()
         self.least_frozen = len(self.layers) - 1 if top_only else 0
         self.optimizer = GroupedAdam(
@@ -150,7 +151,7 @@ class FineTuning:
         )
 
     def _shown(self, batches: list[NDArray[np.int64]], epoch: int) -> Iterator[NDArray[np.int64]]:
-        name = f"fine-tuning, epoch {epoch + 1} of {self.config.epochs}"
+        name = f"fine-tuning, epoch {epoch + 1} of {self.num_epochs}"
         return track(batches, total=len(batches), description=name, unit="batches")
 
     def _knows_vectors(self, num_frozen: int) -> bool:
@@ -227,7 +228,7 @@ def fine_tune(tuning: FineTuning, before: History, *, checkpoints: Checkpoints |
             lambda epoch: tuning.train_epoch(epoch - len(before.epochs)),
             tuning.evaluate,
             KeepLast(best, before.best.val_accuracy),
-            num_epochs=len(before.epochs) + config.epochs,
+            num_epochs=len(before.epochs) + tuning.num_epochs,
             learning_rate=config.learning_rate,
             optimizer=tuning.optimizer,
             earlier=before.epochs,

@@ -90,7 +90,10 @@ logger = logging.getLogger(__name__)
         "What of ELMo learns: nothing, the mix of its layers, its upper layer, too, or all of it.",
     ),
     options.setting(
-        "--fine-tuning-epochs", "fine_tuning.epochs", "Passes with --trainable top or all.", metavar="N"
+        "--fine-tuning-epochs",
+        "fine_tuning.epochs",
+        "Passes with --trainable top or all; or auto.",
+        metavar="N",
     ),
     options.switch("--bundle-elmo", "elmo.bundle", "Keep a copy of the ELMo in the run."),
     options.switch(

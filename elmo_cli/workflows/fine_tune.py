@@ -73,7 +73,7 @@ def fine_tune_run(
     logger.info(
         "Fine-tuning %s of ELMo: %s",
         "the upper layer" if config.elmo.trainable == "top" else "all layers",
-        counted(config.fine_tuning.epochs, "epoch"),
+        counted(config.fine_tuning.num_epochs(len(train.targets)), "epoch"),
     )
     tuning = FineTuning(
         model,

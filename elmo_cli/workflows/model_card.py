@@ -46,7 +46,9 @@ def model_card(
     split = ", split off the training table" if record["data"]["valid_is_split"] else ""
     hashes = [f"- `{path}`: SHA-256 `{digest}`" for path, digest in record["data"]["sha256"].items()]
     hidden = ", ".join(map(str, record["hidden"])) or "none"
-    most_epochs = config.training.epochs + config.elmo.fine_tuned * config.fine_tuning.epochs
+    most_epochs = config.training.epochs
+    if config.elmo.fine_tuned:
+        most_epochs += config.fine_tuning.num_epochs(rows["train"])
     lines = [
         "# Text classifier",
         "",

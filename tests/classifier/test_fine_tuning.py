@@ -99,6 +99,14 @@ def test_layers_begin_to_learn_from_the_top_downwards():
     assert {decays[path] for path in _paths(model.classifier.mix.variables)} == {0.0}
 
 
+@pytest.mark.parametrize(
+    ("num_rows", "num_epochs"), [(1, 10), (500, 10), (1_000, 5), (1_600, 3), (100_000, 3)]
+)
+def test_few_rows_are_passed_over_more_often(num_rows: int, num_epochs: int):
+    assert FineTuningConfig().num_epochs(num_rows) == num_epochs
+    assert FineTuningConfig(epochs=7).num_epochs(num_rows) == 7
+
+
 def test_before_a_layer_begins_it_stays_as_it_was():
     model = _model()
     before = model.get_weights()
