@@ -23,6 +23,8 @@ from elmo_cli.workflows.training_tables import LabelledTable, TrainingTables
 
 logger = logging.getLogger(__name__)
 
+# With fewer training rows a fine-tuned ELMo was not more accurate than a frozen one (benchmarks/quality.py).
+ENOUGH_ROWS = 1000
 _CHECKPOINTS = "fine_tuning"  # folder in that of the checkpoints
 
 
@@ -70,6 +72,12 @@ def fine_tune_run(
     )
     model.build()
     train = _labelled(tables.train)
+    if len(train.targets) < ENOUGH_ROWS:
+        logger.warning(
+            "%s are few to fine-tune an ELMo on: frozen it is often as accurate, and always faster "
+            "(--trainable mix).",
+            counted(len(train.targets), "row"),
+        )
     logger.info(
         "Fine-tuning %s of ELMo: %s",
         "the upper layer" if config.elmo.trainable == "top" else "all layers",

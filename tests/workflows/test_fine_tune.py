@@ -52,6 +52,7 @@ def fine_tuned(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_says_what_learned_and_which_layers_the_task_used(fine_tuned: Path):
     output = (fine_tuned / "output.txt").read_text()
     assert "Fine-tuning all layers of ELMo: 1 epoch" in output
+    assert "rows are few to fine-tune an ELMo on" in output
     assert "layer mix:" in output
     record = RunDirectory(fine_tuned / "run").read_record()
     assert sum(record["layer_mix"]["weights"]) == pytest.approx(1, abs=1e-5)
