@@ -2,6 +2,9 @@
 
 import logging
 
+import numpy as np
+from numpy.typing import NDArray
+
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.weights import read_weights
 from elmo_cli.classifier.calibration import calibrate
@@ -78,21 +81,19 @@ def fine_tune_run(
             "(--trainable mix).",
             counted(len(train.targets), "row"),
         )
-    logger.info(
-        "Fine-tuning %s of ELMo: %s",
-        "the upper layer" if config.elmo.trainable == "top" else "all layers",
-        counted(config.fine_tuning.num_epochs(len(train.targets)), "epoch"),
-    )
     tuning = FineTuning(
         model,
         train,
         _labelled(tables.valid),
         config.fine_tuning,
         top_only=config.elmo.trainable == "top",
-        class_weights=class_weights(
-            config.training.class_weight, train.targets, tables.preprocessor.label_set.num_classes
-        ),
+        class_weights=_class_weights(run, tables),
         seed=config.seed,
+    )
+    logger.info(
+        "Fine-tuning %s of ELMo: %s",
+        "the upper layer" if config.elmo.trainable == "top" else "all layers",
+        counted(tuning.num_epochs, "epoch"),
     )
     checkpoints = Checkpoints(run.directory.checkpoints / _CHECKPOINTS, identity=identity, resume=run.resume)
     history = fine_tune(tuning, history, checkpoints=checkpoints)
@@ -114,13 +115,17 @@ def calibrate_run(run: NewRun, classifier: TextClassifier, encoded: Encoded, tab
     """
     targets = tables.valid.targets
     known = targets >= 0  # a label that training never saw has no class
-    by_class = class_weights(
-        run.config.training.class_weight, tables.train.targets, classifier.classifier.num_classes
-    )
+    weights = _class_weights(run, tables)[targets[known]]
     probabilities = classifier.probabilities(encoded)[known]
-    temperature = calibrate(classifier.classifier, probabilities, targets[known], by_class[targets[known]])
+    temperature = calibrate(classifier.classifier, probabilities, targets[known], weights)
     run.record["temperature"] = round(temperature, 4)
     logger.info("Its logits are divided by %.2f, which suits the validation rows best", temperature)
+
+
+def _class_weights(run: NewRun, tables: TrainingTables) -> NDArray[np.float32]:
+    """Returns what a row of each class counts, float32 (C,)."""
+    num_classes = tables.preprocessor.label_set.num_classes
+    return class_weights(run.config.training.class_weight, tables.train.targets, num_classes)
 
 
 def _trainable(embedder: Embedder) -> BiLM:
