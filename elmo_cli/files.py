@@ -19,6 +19,8 @@ from elmo_cli.errors import RunError
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
+# What OSError.errno says where there is no room: on the disk, in a quota, in one file.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 POLL_S = 0.1  # between two tries to get a lock
 
 
@@ -262,7 +264,7 @@ def _naming(path: str | Path, beside: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or error.filename == str(beside):
+        if error.errno in NO_ROOM or error.filename == str(beside):
             raise _cannot_write(path, error) from error
         raise
 

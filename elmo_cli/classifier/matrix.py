@@ -1,6 +1,5 @@
 """Where a large matrix is kept: in memory, or in a file when it is larger than it may be there."""
 
-import errno
 import logging
 import math
 import os
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from elmo_cli.byte_counts import format_bytes
 from elmo_cli.errors import RunError
-from elmo_cli.files import cache_directory
+from elmo_cli.files import NO_ROOM, cache_directory
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ def new_matrix(
                 os.posix_fallocate(file.fileno(), 0, num_bytes)
             matrix = np.memmap(file, dtype, "r+", shape=shape)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in NO_ROOM:
             raise RunError(
                 f"{directory} cannot be written: {error.strerror}. Set ELMO_CLI_CACHE to another directory, "
                 f"or allow more memory with --set elmo.memory_bytes={num_bytes}"

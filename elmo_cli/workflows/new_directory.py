@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from elmo_cli.errors import RunError
-from elmo_cli.files import synchronise
+from elmo_cli.files import NO_ROOM, synchronise
 
 _UNFINISHED = re.compile(r"\.tmp-[0-9a-f]{8}")  # in a directory that was there already
 _LAST = "saved_model.pb"  # with it a directory is a model to those who look
@@ -112,7 +112,7 @@ def is_of_writing(error: OSError, directory: Path) -> bool:
     """Whether an error is about a file in a directory or, where it names none, about a disk."""
     if isinstance(error.filename, str | bytes | os.PathLike):
         return Path(os.fsdecode(error.filename)).is_relative_to(directory)
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+    return error.errno in (*NO_ROOM, errno.EIO)
 
 
 @contextlib.contextmanager
