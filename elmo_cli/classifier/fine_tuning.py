@@ -24,6 +24,8 @@ from elmo_cli.training.loop import run_epochs
 from elmo_cli.training.order import batches_of_like_length
 from elmo_cli.training.parameter_groups import GroupedAdam, ParameterGroup, slanted_triangular
 
+# With fewer training rows a fine-tuned ELMo was not more accurate than a frozen one (benchmarks/quality.py).
+ENOUGH_ROWS = 1000
 _ADAM_BETA_2 = 0.99  # as in pre-training
 _EVALUATED_ROWS = 128
 _WORDS_AT_ONCE = 512
@@ -106,6 +108,24 @@ class FineTuning:
         """Returns how many layers, the token layer first, are still frozen in a step."""
         begun = [layer for layer in range(len(self.layers)) if step >= self._first_step(layer)]
         return max(self.least_frozen, min(begun))
+
+    def least_accuracy(self, before: float) -> float:
+        """Returns what share of the validation rows must be right for what was learned to be kept.
+
+        Args:
+            before: The share that was right with ELMo frozen, in [0, 1].
+
+        Returns:
+            That share. With fewer than `ENOUGH_ROWS` training rows it has to be exceeded by a row, and by
+            the standard error of a share of so many validation rows: most gains of so few rows are chance.
+        """
+        if self.config.keep == "always":
+            return 0.0
+        if len(self.train_targets) >= ENOUGH_ROWS:
+            return before
+        num_valid = len(self.valid_targets)
+        num_right = round(before * num_valid)
+        return (num_right + math.ceil(max(1.0, math.sqrt(num_right * (1.0 - before))))) / num_valid
 
     def train_epoch(self, epoch: int) -> tuple[float, float]:
         """Takes the steps of an epoch, from 0; returns mean loss and accuracy."""
@@ -206,7 +226,8 @@ class FineTuning:
 def fine_tune(tuning: FineTuning, before: History, *, checkpoints: Checkpoints | None = None) -> History:
     """Trains all of a model, or its upper part, and leaves it with the weights of the last epoch.
 
-    Where that is less accurate on the validation rows than the model was before, it is left as it was.
+    Where that is not accurate enough on the validation rows, it is left as it was; see
+    `FineTuning.least_accuracy`.
 
     Args:
         tuning: What is trained, and how; its model was trained with ELMo frozen.
@@ -227,7 +248,7 @@ def fine_tune(tuning: FineTuning, before: History, *, checkpoints: Checkpoints |
             model,
             lambda epoch: tuning.train_epoch(epoch - len(before.epochs)),
             tuning.evaluate,
-            KeepLast(best, before.best.val_accuracy),
+            KeepLast(best, tuning.least_accuracy(before.best.val_accuracy)),
             num_epochs=len(before.epochs) + tuning.num_epochs,
             learning_rate=config.learning_rate,
             optimizer=tuning.optimizer,

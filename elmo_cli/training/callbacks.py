@@ -78,25 +78,25 @@ class KeepBest(keras.callbacks.Callback):
 
 
 class KeepLast(KeepBest):
-    """Keeps the last epoch, unless it is less accurate than what was there before the training.
+    """Keeps the last epoch that is accurate enough, or what was there before the training where none is.
 
     For a training whose step size falls to its end: a loss on few validation rows says less about which
     epoch is the best than that does, and rises where the classifier only becomes surer of itself.
 
     Args:
         before: The epoch that this training goes on from, with the weights it begins with.
-        accuracy: Share of the validation rows that were predicted correctly there, in [0, 1].
+        least_accuracy: Share of the validation rows, in [0, 1], that must be predicted correctly.
     """
 
-    def __init__(self, before: Best, accuracy: float) -> None:
+    def __init__(self, before: Best, least_accuracy: float) -> None:
         super().__init__(patience=0)
         self.best = before
-        self.accuracy = accuracy
+        self.least_accuracy = least_accuracy
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Compares ``logs["val_accuracy"]`` with that at the beginning; ``epoch`` counts from 0."""
+        """Looks whether ``logs["val_accuracy"]`` is enough; ``epoch`` counts from 0."""
         logs = logs or {}
-        if logs["val_accuracy"] >= self.accuracy:
+        if logs["val_accuracy"] >= self.least_accuracy:
             self.best = Best(epoch + 1, logs["val_loss"], tuple(self.model.get_weights()))
 
     def _out_of_patience(self, best: Best, num_epochs: int) -> bool:

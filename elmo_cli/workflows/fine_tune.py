@@ -9,7 +9,7 @@ from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.weights import read_weights
 from elmo_cli.classifier.calibration import calibrate
 from elmo_cli.classifier.encoding import Encoded
-from elmo_cli.classifier.fine_tuning import FineTuning, LabelledTexts, fine_tune
+from elmo_cli.classifier.fine_tuning import ENOUGH_ROWS, FineTuning, LabelledTexts, fine_tune
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.classifier.trainable_classifier import TrainableClassifier
 from elmo_cli.counts import counted
@@ -26,8 +26,6 @@ from elmo_cli.workflows.training_tables import LabelledTable, TrainingTables
 
 logger = logging.getLogger(__name__)
 
-# With fewer training rows a fine-tuned ELMo was not more accurate than a frozen one (benchmarks/quality.py).
-ENOUGH_ROWS = 1000
 _CHECKPOINTS = "fine_tuning"  # folder in that of the checkpoints
 
 
@@ -48,20 +46,22 @@ def check_can_be_fine_tuned(embedder: Embedder) -> BiLMEmbedder:
 
 def fine_tune_run(
     run: NewRun, classifier: TextClassifier, tables: TrainingTables, history: History, *, identity: str
-) -> tuple[TextClassifier, History]:
+) -> tuple[TextClassifier | None, History]:
     """Goes on with a classifier that was trained on a frozen ELMo; the ELMo learns, too.
 
-    What it becomes is written into the run directory and read from there, as elmo-predict will.
+    What it becomes is written into the run directory and read from there, as elmo-predict will. Where it is
+    not kept, the classifier is as it was before.
 
     Args:
-        run: The run, begun; past its point of no return afterwards.
+        run: The run, begun; past its point of no return where a new ELMo is kept.
         classifier: Trained on the frozen ELMo.
         tables: What is learned from.
         history: Of that training.
         identity: What the training is made of; see `Checkpoints`.
 
     Returns:
-        The classifier on the new ELMo, and what happened, the training before included.
+        The classifier on the new ELMo, or None where that was not kept; and what happened, the training
+        before included.
 
     Raises:
         ConfigError: When a loss is no longer a number, or memory does not suffice.
@@ -96,7 +96,15 @@ def fine_tune_run(
         counted(tuning.num_epochs, "epoch"),
     )
     checkpoints = Checkpoints(run.directory.checkpoints / _CHECKPOINTS, identity=identity, resume=run.resume)
-    history = fine_tune(tuning, history, checkpoints=checkpoints)
+    before, history = history, fine_tune(tuning, history, checkpoints=checkpoints)
+    if history.best_epoch <= len(before.epochs):
+        logger.info(
+            "What was learned is not kept: accuracy on valid was %.3f with the frozen ELMo, and at least %.3f was "
+            "asked for (fine_tuning.keep)",
+            before.best.val_accuracy,
+            tuning.least_accuracy(before.best.val_accuracy),
+        )
+        return None, history
     run.point_of_no_return()
     write_elmo(bilm, run.directory, source)
     logger.debug("What %s became is in %s", source.handle, run.directory.own_elmo)

@@ -28,7 +28,8 @@ def model_card(
         config: The whole run.
         preprocessor: Classes, tokenizer and maximum length.
         record: What stands in run.json: ``data``, ``elmo``, ``hidden``, ``best_epoch``, ``learned_valid``,
-            ``versions``, ``started``, and ``tfidf`` where there is such a part.
+            ``versions``, ``started``, ``tfidf`` where there is such a part, and ``fine_tuned`` where that was
+            wanted.
         reports: Report per evaluated table.
 
     Returns:
@@ -71,7 +72,7 @@ def model_card(
         "",
         f"- {rows['train']} training rows, seed {config.seed}, epoch {record['best_epoch']} of at most "
         f"{most_epochs}; elmo-cli {record['versions']['elmo-cli']}, {record['started']}",
-        f"- ELMo `{elmo['handle']}`, fingerprint `{elmo['fingerprint']}`; " + _LEARNED[config.elmo.trainable],
+        f"- ELMo `{elmo['handle']}`, fingerprint `{elmo['fingerprint']}`; " + _learned(config, record),
         f"- pooling {' and '.join(config.classifier.pool)}, hidden layers {hidden}",
         *([_adaptation(record["adaptation"])] if "adaptation" in record else []),
         *([f"- {describe_tfidf(record['tfidf'])}"] if "tfidf" in record else []),
@@ -89,6 +90,13 @@ def model_card(
         "RUN is this directory.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _learned(config: RunConfig, record: Mapping[str, Any]) -> str:
+    """Says what of the ELMo learned the task."""
+    if record.get("fine_tuned", True):
+        return _LEARNED[config.elmo.trainable]
+    return f"{_LEARNED['mix']}; fine-tuned weights were not kept"
 
 
 def _learned_valid(record: Mapping[str, Any]) -> str:

@@ -87,7 +87,8 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
     A linear head for few rows (see `choose_head`) begins at its solution. Once validation rows that were
     split off have chosen the epoch and been scored, it learns from them, too: few rows are too few to waste.
     So does a TF-IDF part of any number of rows.
-    With ``elmo.trainable: top`` or ``all`` the ELMo then learns, too, together with the head.
+    With ``elmo.trainable: top`` or ``all`` the ELMo learns, too, together with the head, once that has learned;
+    where what came out is not kept, all is as with a frozen one.
 
     Args:
         run: The run to make, inside its ``with`` block.
@@ -147,10 +148,14 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
             seed=config.seed,
             checkpoints=Checkpoints(directory.checkpoints, identity=made_of, resume=run.resume),
         )
-    fine_tuned = config.elmo.fine_tuned and not history.interrupted
-    if fine_tuned:
+    fine_tuned = None
+    if config.elmo.fine_tuned and not history.interrupted:
         with run.stage("fine-tuning"):
-            classifier, history = fine_tune_run(run, classifier, tables, history, identity=made_of)
+            fine_tuned, history = fine_tune_run(run, classifier, tables, history, identity=made_of)
+    if config.elmo.fine_tuned:
+        run.record["fine_tuned"] = fine_tuned is not None
+    if fine_tuned:
+        classifier = fine_tuned
         with run.stage("embedding"):
             valid_part = encode(tables.valid)
         calibrate_run(run, classifier, valid_part, tables)

@@ -49,7 +49,7 @@ def _model(bilm: BiLM | None = None, *, dropout: float = 0.0, attention: bool = 
 
 def _fine_tune(model: TrainableClassifier, *, top_only: bool = False, **options: Any) -> History:
     keys = ("checkpoints", "before", "valid")
-    settings = {"batch_size": 4, "epochs": 1, **{k: v for k, v in options.items() if k not in keys}}
+    settings = {"batch_size": 4, "epochs": 1, "keep": "always", **{k: v for k, v in options.items() if k not in keys}}
     config, valid = FineTuningConfig(**settings), options.get("valid", ROWS)
     tuning = FineTuning(model, ROWS, valid, config, top_only=top_only, class_weights=WEIGHTS, seed=4)
     return fine_tune(tuning, options.get("before", BEFORE), checkpoints=options.get("checkpoints"))
@@ -71,8 +71,7 @@ def _paths(variables: Any) -> set[str]:
 def test_after_a_step_exactly_what_should_have_changed_has(top_only: bool):
     model = _model()
     before = model.get_weights()
-    always_accurate = History((EpochRecord(1, 0.7, 0.5, 0.7, 0.0, 0.1),), 1)
-    _fine_tune(model, top_only=top_only, batch_size=6, unfreeze=0.0, before=always_accurate)
+    _fine_tune(model, top_only=top_only, batch_size=6, unfreeze=0.0)
     layers = model.layer_variables()
     learned = layers[-1] if top_only else [variable for layer in layers for variable in layer]
     expected = _paths(model.classifier.trainable_variables) | _paths(learned)
@@ -110,8 +109,7 @@ def test_few_rows_are_passed_over_more_often(num_rows: int, num_epochs: int):
 def test_before_a_layer_begins_it_stays_as_it_was():
     model = _model()
     before = model.get_weights()
-    accurate = History((EpochRecord(1, 0.7, 0.5, 0.7, 0.0, 0.1),), 1)
-    _fine_tune(model, batch_size=6, epochs=1, unfreeze=0.5, before=accurate)  # one step
+    _fine_tune(model, batch_size=6, epochs=1, unfreeze=0.5)  # one step
     layers = model.layer_variables()
     assert _changed(model, before) == _paths(model.classifier.trainable_variables) | _paths(layers[-1])
 
@@ -189,10 +187,40 @@ def test_what_becomes_less_accurate_is_left_as_it_was():
     perfect = History((EpochRecord(1, 0.7, 0.5, 0.7, 1.0, 0.1),), 1)
     opposite = LabelledTexts(TEXTS, 1 - ANIMALS)
     before = model.get_weights()
-    history = _fine_tune(model, epochs=6, learning_rate=0.05, unfreeze=0.0, valid=opposite, before=perfect)
+    settings = {"epochs": 6, "learning_rate": 0.05, "unfreeze": 0.0, "keep": "auto"}
+    history = _fine_tune(model, **settings, valid=opposite, before=perfect)
     assert history.best_epoch == 1
     for weight, expected in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, expected)
+
+
+@pytest.mark.parametrize(
+    ("num_train", "num_valid", "before", "least"),
+    [
+        (1000, 100, 0.8, 0.8),  # enough rows: no less accurate
+        (999, 100, 0.8, 0.84),  # 80 of 100, whose standard error is 4
+        (90, 10, 0.9, 1.0),  # one row more
+        (90, 10, 1.0, 1.1),  # never
+        (90, 10, 0.0, 0.1),
+        (90, 3, 1 / 3, 2 / 3),
+    ],
+)
+def test_what_few_rows_taught_must_be_better_by_more_than_chance(
+    num_train: int, num_valid: int, before: float, least: float
+):
+    train, valid = (
+        LabelledTexts(np.array(["a cat"] * number, object), np.zeros(number, np.int32))
+        for number in (num_train, num_valid)
+    )
+    model = _model()
+    found, forced = (
+        FineTuning(
+            model, train, valid, FineTuningConfig(keep=keep), top_only=True, class_weights=WEIGHTS, seed=4
+        ).least_accuracy(before)
+        for keep in ("auto", "always")
+    )
+    assert found == least  # to the last bit: shares of so many rows are compared with it
+    assert forced == 0
 
 
 def test_one_that_was_interrupted_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -10,12 +10,14 @@ import pytest
 from tiny_run import invoke, write_elmo
 
 from elmo_cli import Predictor
+from elmo_cli.classifier.fine_tuning import FineTuning
 from elmo_cli.elmo.embedder import load_embedder
 from elmo_cli.elmo.source import resolve
 from elmo_cli.workflows.fine_tune import _trainable
 from elmo_cli.workflows.run_directory import RunDirectory
 
 FEW = ["--epochs", "2", "--batch-size", "8", "--set", "fine_tuning.unfreeze=0", "--fine-tuning-epochs", "1"]
+KEPT = [*FEW, "--set", "fine_tuning.keep=always"]
 
 
 def write_papers(elmo: Path) -> None:
@@ -42,7 +44,7 @@ def fine_tuned(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = invoke(
         "train",
         *(tiny / "train.csv", "--test", tiny / "test.csv", "-o", directory / "run"),
-        *("--elmo", directory / "elmo", "--trainable", "all", *FEW),
+        *("--elmo", directory / "elmo", "--trainable", "all", *KEPT),
     )
     assert result.exit_code == 0, result.output
     (directory / "output.txt").write_text(result.output)
@@ -58,6 +60,7 @@ def test_it_says_what_learned_and_which_layers_the_task_used(fine_tuned: Path):
     assert sum(record["layer_mix"]["weights"]) == pytest.approx(1, abs=1e-5)
     assert record["seconds"]["fine-tuning"] >= 0
     assert record["epochs"] == 3
+    assert record["fine_tuned"]
     assert "fine-tuned as a whole" in (fine_tuned / "run" / "MODEL_CARD.md").read_text()
 
 
@@ -101,6 +104,30 @@ def test_without_what_its_elmo_became_it_says_where_that_was(fine_tuned: Path, t
     assert result.exit_code == 4
     assert "not there any more" in result.output
     assert "--elmo" in result.output
+
+
+def test_a_run_whose_fine_tuning_is_not_kept_is_that_of_a_frozen_elmo(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(FineTuning, "least_accuracy", lambda *_: 1.5)
+    runs = {trainable: tmp_path / trainable for trainable in ("mix", "all")}
+    for trainable, run in runs.items():
+        arguments = ["--elmo", tiny / "elmo", "--trainable", trainable, *FEW]
+        result = invoke("train", tiny / "train.csv", "-o", run, *arguments)
+        assert result.exit_code == 0, result.output
+    assert "What was learned is not kept: accuracy on valid was" in result.output
+    frozen, tuned = (RunDirectory(run).read_record() for run in runs.values())
+    assert not tuned["fine_tuned"]
+    assert tuned["epochs"] == frozen["epochs"] + 1
+    for key in ("best_epoch", "learned_valid", "tfidf", "layer_mix"):
+        assert tuned[key] == frozen[key]
+    assert not RunDirectory(runs["all"]).own_elmo.exists()
+    assert "fine-tuned weights were not kept" in (runs["all"] / "MODEL_CARD.md").read_text()
+    metrics = [RunDirectory(run).metrics.read_text() for run in runs.values()]
+    assert metrics[0] == metrics[1]
+    table = pd.read_csv(tiny / "test.csv")
+    found = [Predictor(run, proba=True)(table).filter(like="probability_of") for run in runs.values()]
+    np.testing.assert_array_equal(*found)
 
 
 def test_in_bfloat16_it_begins_with_the_weights_of_the_file_not_with_rounded_ones(tiny: Path):
