@@ -278,12 +278,18 @@ def synchronise(path: Path) -> None:
     # Windows refuses to synchronise what is open for reading only.
     descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
+        synchronise_open(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def synchronise_open(descriptor: int) -> None:
+    """Does what `synchronise` does for a file that is open; its buffer must have been flushed."""
+    try:
         os.fsync(descriptor)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems have none
             raise
-    finally:
-        os.close(descriptor)
 
 
 def _cannot_write(path: str | Path, error: OSError) -> RunError:

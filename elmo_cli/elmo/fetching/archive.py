@@ -2,7 +2,6 @@
 
 import gzip
 import lzma
-import os
 import stat
 import tarfile
 import unicodedata
@@ -216,7 +215,8 @@ def _write_member(member: _Member, directory: Path, name: str, most_bytes: int, 
                 if file.tell() > most_bytes:
                     break
             file.flush()
-            os.fsync(file.fileno())  # the directory is moved to its place only with all of it on the disk
+            # The directory is moved to its place only with all of it on the disk.
+            files.synchronise_open(file.fileno())
             return file.tell()
     except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
         raise SourceError(f"{name} was refused: it holds {member.name!r} twice.") from error

@@ -1,7 +1,6 @@
 """One connection's share of a download: what a part file lacks, appended."""
 
 import http.client
-import os
 import re
 import string
 import time
@@ -160,7 +159,7 @@ class Transfer:
                         raise CutError(f"only {num_bytes - last:,} bytes came in {passed_s:.0f} s")
                     since, last = time.monotonic(), num_bytes
             # A whole file is soon moved to its place, where a crash must not leave it empty.
-            os.fsync(file.fileno())
+            files.synchronise_open(file.fileno())
 
     def _check_total(self, total: int, num_present: int) -> None:
         """Raises SourceError when a file is longer than wanted, RunError when it does not fit on the disk."""
