@@ -40,11 +40,13 @@ def export_serving(run: Path, output: Path, *, elmo: str | None = None) -> None:
 
     Raises:
         RunError: When the run cannot be used, or the directory cannot be written.
-        SourceError: When its ELMo is not available, or cannot become part of a graph.
+        SourceError: When its ELMo is not available, or cannot become part of a graph; when its licence cannot
+            be read.
     """
     predictor = Predictor(run, elmo=elmo, precision="float32")
     classifier, preprocessor = predictor.classifier, predictor.preprocessor
-    card = serving_card(predictor)
+    others = {CARD_FILE: serving_card(predictor).encode()}
+    others |= _beside_weights(classifier.embedder.source, LICENCE_FILE)
     with tempfile.TemporaryDirectory() as between:
         served = ServedClassifier(
             classifier,
@@ -58,7 +60,8 @@ def export_serving(run: Path, output: Path, *, elmo: str | None = None) -> None:
             write_saved_model(served, beside)
             extra = beside / "assets.extra"  # what servers pass over
             extra.mkdir()
-            (extra / CARD_FILE).write_text(card, encoding="utf-8")
+            for name, content in others.items():
+                (extra / name).write_bytes(content)
     logger.info(
         "%s is written. It computes in float32: its probabilities are those of elmo-predict --precision "
         "float32.",
@@ -111,8 +114,8 @@ def export_elmo(elmo: ExportedElmo, form: Literal["hub", "hdf5"], output: Path) 
             f"ELMo {elmo.source.handle}: this module reads no marks at the begin and end of a sentence, but "
             "every reader of AllenNLP's layout adds them, so its vectors would be others. Use --to hub."
         )
-    card = elmo_card(elmo, form)
-    others = _beside_weights(elmo.source, LICENCE_FILE, *([VOCABULARY_FILE] if form == "hdf5" else []))
+    others = {CARD_FILE: elmo_card(elmo, form).encode()}
+    others |= _beside_weights(elmo.source, LICENCE_FILE, *([VOCABULARY_FILE] if form == "hdf5" else []))
     weights = elmo.source.weights_path if form == "hdf5" else None
     dtype = "float16" if weights is not None and is_half_precision(weights) else "float32"
     with new_directory(output) as beside, _as_os_errors(beside):
@@ -121,7 +124,6 @@ def export_elmo(elmo: ExportedElmo, form: Literal["hub", "hdf5"], output: Path) 
         else:
             (beside / "options.json").write_text(elmo.bilm.options.to_json(), encoding="utf-8")
             write_weights(elmo.bilm, beside / "weights.hdf5", dtype=dtype)
-        (beside / CARD_FILE).write_text(card, encoding="utf-8")
         for name, content in others.items():
             (beside / name).write_bytes(content)
     logger.info("%s is written", output)
