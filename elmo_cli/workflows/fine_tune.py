@@ -99,10 +99,9 @@ def fine_tune_run(
     before, history = history, fine_tune(tuning, history, checkpoints=checkpoints)
     if history.best_epoch <= len(before.epochs):
         logger.info(
-            "What was learned is not kept: accuracy on valid was %.3f with the frozen ELMo, and at least %.3f was "
-            "asked for (fine_tuning.keep)",
+            "The ELMo stays as it was, with an accuracy of %.3f on valid: what it learned is not accurate "
+            "enough there (--set fine_tuning.keep=always keeps it all the same)",
             before.best.val_accuracy,
-            tuning.least_accuracy(before.best.val_accuracy),
         )
         return None, history
     run.point_of_no_return()

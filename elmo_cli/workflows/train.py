@@ -87,8 +87,8 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
     A linear head for few rows (see `choose_head`) begins at its solution. Once validation rows that were
     split off have chosen the epoch and been scored, it learns from them, too: few rows are too few to waste.
     So does a TF-IDF part of any number of rows.
-    With ``elmo.trainable: top`` or ``all`` the ELMo learns, too, together with the head, once that has learned;
-    where what came out is not kept, all is as with a frozen one.
+    With ``elmo.trainable: top`` or ``all`` the ELMo then learns, too, together with the head; where what came
+    out is not kept, all is as with a frozen one.
 
     Args:
         run: The run to make, inside its ``with`` block.

@@ -49,7 +49,12 @@ def _model(bilm: BiLM | None = None, *, dropout: float = 0.0, attention: bool = 
 
 def _fine_tune(model: TrainableClassifier, *, top_only: bool = False, **options: Any) -> History:
     keys = ("checkpoints", "before", "valid")
-    settings = {"batch_size": 4, "epochs": 1, "keep": "always", **{k: v for k, v in options.items() if k not in keys}}
+    settings = {
+        "batch_size": 4,
+        "epochs": 1,
+        "keep": "always",
+        **{k: v for k, v in options.items() if k not in keys},
+    }
     config, valid = FineTuningConfig(**settings), options.get("valid", ROWS)
     tuning = FineTuning(model, ROWS, valid, config, top_only=top_only, class_weights=WEIGHTS, seed=4)
     return fine_tune(tuning, options.get("before", BEFORE), checkpoints=options.get("checkpoints"))

@@ -78,6 +78,9 @@ def test_what_the_elmo_became_has_the_licence_and_the_card_of_what_it_was(fine_t
     assert first.fingerprint in card
     assert "# Text classifier" in (run / "MODEL_CARD.md").read_text()
     assert card.strip() in check_exported_with_papers(run, tmp_path / "exported")
+    result = invoke("export", run, "--to", "serving", "-o", tmp_path / "served")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "served" / "assets.extra" / "LICENSE").read_text() == "Ours.\n"
 
 
 def test_moved_and_without_the_first_elmo_it_predicts_the_same_to_the_last_bit(
@@ -115,7 +118,7 @@ def test_a_run_whose_fine_tuning_is_not_kept_is_that_of_a_frozen_elmo(
         arguments = ["--elmo", tiny / "elmo", "--trainable", trainable, *FEW]
         result = invoke("train", tiny / "train.csv", "-o", run, *arguments)
         assert result.exit_code == 0, result.output
-    assert "What was learned is not kept: accuracy on valid was" in result.output
+    assert "The ELMo stays as it was, with an accuracy of" in result.output
     frozen, tuned = (RunDirectory(run).read_record() for run in runs.values())
     assert not tuned["fine_tuned"]
     assert tuned["epochs"] == frozen["epochs"] + 1
