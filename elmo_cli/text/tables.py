@@ -53,8 +53,8 @@ def read_table(path: str | Path, data: DataConfig, *, expected_columns: Sequence
     Raises:
         DataError: For a file that is missing, unreadable, empty or damaged, with row and way out.
     """
-    pieces = list(stream_table(path, data, chunk_rows=None, expected_columns=expected_columns))
-    return pieces[0]
+    (table,) = stream_table(path, data, chunk_rows=None, expected_columns=expected_columns)
+    return table
 
 
 def table_of_texts(texts: Sequence[str], name: str) -> pd.DataFrame:
@@ -85,9 +85,9 @@ def stream_table(
     Args:
         source: A path, or an open binary stream such as ``sys.stdin.buffer``. A pipe gives rows as they
             arrive: at least one, at most ``chunk_rows``, without waiting for more than one.
-        data: What the user says about the table. A stream is JSONL when its first line begins with ``{``, a
-            table when its first line holds one of ``expected_columns``, else plain lines.
-        chunk_rows: Most rows of a piece; None for all rows in one.
+        data: What the user says about the table. A pipe that is read in pieces is JSONL when its first line
+            begins with ``{``, a table when its first line holds one of ``expected_columns``, else plain lines.
+        chunk_rows: Most rows of a piece; None for all rows in one, of a pipe, too.
         expected_columns: Column names that would show that the first row is a header.
 
     Yields:
@@ -124,15 +124,22 @@ def _stream_pipe(
 ) -> Iterator[pd.DataFrame]:
     pieces = read_pieces(stream)
     head = b""
+    complete = True
     for piece in pieces:
         head += piece
-        if b"\n" in head:
+        # Rows that are wanted as they arrive cannot wait for as much as tells more about them.
+        if len(head) >= text_lines.BLOCK_BYTES if chunk_rows is None else b"\n" in head:
+            complete = False
             break
-    layout = sniff_head(head, data, name=name, complete=False, expected_columns=expected_columns, piped=True)
+    piped = chunk_rows is not None
+    layout = sniff_head(
+        head, data, name=name, complete=complete, expected_columns=expected_columns, piped=piped
+    )
     if layout.kind == "parquet":
         raise DataError(f"{name}: Parquet cannot be read from a pipe. Give the path of the file.")
     columns, rows = _rows(itertools.chain([head], pieces), layout, name)
-    yield from _frames(as_they_arrive(rows, chunk_rows or 2**62), columns, layout, name)
+    chunks = _in_chunks(rows, None) if chunk_rows is None else as_they_arrive(rows, chunk_rows)
+    yield from _frames(chunks, columns, layout, name)
 
 
 def _rows(blocks: Iterable[bytes], layout: TableFormat, name: str) -> tuple[list[str] | None, Iterator[_Row]]:

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -404,6 +405,27 @@ def test_a_named_pipe_is_read_like_standard_input(tmp_path: Path) -> None:
     threading.Thread(target=path.write_bytes, args=(b"one\ntwo\n",)).start()
     pieces = list(stream_table(path, DataConfig(), chunk_rows=10))
     assert [text for piece in pieces for text in piece["text"]] == ["one", "two"]
+
+
+def test_a_named_pipe_is_read_whole_however_its_bytes_come(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    rows = [[f"a text, number {number}", str(number % 3)] for number in range(20_000)]
+    content = "review;stars\n" + "".join(f"{text};{label}\n" for text, label in rows)
+
+    def write_slowly() -> None:
+        with path.open("w", encoding="utf-8") as pipe:
+            for start in range(0, len(content), 100_000):
+                pipe.write(content[start : start + 100_000])
+                pipe.flush()
+                time.sleep(0.01)
+
+    writer = threading.Thread(target=write_slowly)
+    writer.start()
+    table = read_table(path, DataConfig())
+    writer.join()
+    assert list(table.columns) == ["review", "stars"]
+    assert cells(table) == rows
 
 
 # Real-world files, and small ones with the same awkwardness.
