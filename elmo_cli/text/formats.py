@@ -47,6 +47,7 @@ class TableFormat:
         encoding: Text encoding, as Python names it.
         quoting: Whether ``"`` quotes cells.
         header: Whether the first row names the columns.
+        quotes_seen: Whether quoting is sure: it was given, or cells in quotes were seen.
     """
 
     kind: Kind
@@ -54,6 +55,7 @@ class TableFormat:
     encoding: str = "utf-8"
     quoting: bool = True
     header: bool = True
+    quotes_seen: bool = True
 
     def for_output(self, kind: Kind | None = None) -> "TableFormat":
         """Returns the format in which a table that was read in this one is written with columns added.

@@ -5,6 +5,7 @@ import csv
 import itertools
 from collections.abc import Iterable, Iterator
 
+from elmo_cli.counts import counted
 from elmo_cli.errors import DataError
 
 BLOCK_BYTES = 1 << 20
@@ -93,7 +94,7 @@ def numbered(lines: Iterable[str], name: str) -> Iterator[tuple[int, str]]:
 
 
 def rows(
-    lines: Iterable[str], *, delimiter: str, quoting: bool, name: str
+    lines: Iterable[str], *, delimiter: str, quoting: bool, name: str, quotes_seen: bool = True
 ) -> Iterator[tuple[int, list[str]]]:
     """Yields row number and cells; blank lines are counted but not yielded.
 
@@ -103,12 +104,14 @@ def rows(
             the line is the second, as in files that put a label before each text.
         quoting: Whether ``"`` quotes cells, which may then hold delimiters and line breaks.
         name: Name of the file, for messages.
+        quotes_seen: Whether that is sure. Otherwise a quote that would join lines is not taken for one.
 
     Yields:
         Number of the row, from 1, as a spreadsheet counts them, and its cells.
 
     Raises:
-        DataError: For an undecodable byte, a NUL byte, a quote that is never closed.
+        DataError: For an undecodable byte, a NUL byte, a quote that is never closed, or that is not closed in
+            its line though quoting is not sure.
     """
     if not quoting or delimiter == " ":
         limit = 1 if delimiter == " " else -1
@@ -119,11 +122,20 @@ def rows(
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     state = _Progress()
     reader = csv.reader(_for_csv(lines, name, state), delimiter=delimiter)
+    before = 0
     try:
         for cells in reader:
             if cells == [_END]:
                 return
             state.row += 1
+            num_lines, before = reader.line_num - before, reader.line_num
+            if num_lines > 1 and not quotes_seen and not cells[-1].endswith(_END):
+                further = counted(num_lines - 1, "line")
+                raise DataError(
+                    f'{name}, row {state.row}: a quote (") opens here and closes {further} further down, but no '
+                    'cell of the first megabyte is quoted. Give --no-quoting if " has no special meaning in this '
+                    "file, or --quoting if it quotes cells."
+                )
             if cells and cells[-1].endswith(_END):
                 raise DataError(
                     f'{name}, row {state.row}, column {len(cells)}: a quote (") opens here and is never '

@@ -116,14 +116,18 @@ def sniff_head(
     character, quoting, rows = found
     header = data.header
     if header is None:
-        header = _looks_like_header(rows, known, two_parts=character == " ")
-        if not header:
-            logger.info("%s: the first row looks like data, not like column names (--header if it is)", name)
+        # A number that the user gives says nothing about the names.
+        expected = [one for one in expected_columns if one not in (data.text_column, data.label_column)]
+        header = _is_header(rows, known, expected, two_parts=character == " ", name=name)
     if delimiter is None and character != {"tsv": "\t"}.get(kind or "", ","):
         logger.info("%s: the delimiter is %r", name, character)
     if not quoting and data.quoting is None and character != " ":
         logger.info('%s: " is read as an ordinary character (--quoting if it quotes cells)', name)
-    return TableFormat("tsv" if character == "\t" else "csv", character, encoding, quoting, header)
+    # In a megabyte of rows some cell would be quoted; a pipe's first line tells nothing.
+    sure = data.quoting is not None or not quoting or len(head) < text_lines.BLOCK_BYTES
+    quotes_seen = sure or any(line.startswith('"') or f'{character}"' in line for line in sample)
+    kind = "tsv" if character == "\t" else "csv"
+    return TableFormat(kind, character, encoding, quoting, header, quotes_seen)
 
 
 def _kind(data: DataConfig, delimiter: str | None, name: str, sample: Sequence[str]) -> Kind | None:
@@ -165,6 +169,8 @@ def _sniff_cells(
             if quoting and character == " ":
                 continue
             rows, penalty = _parse(sample, character, quoting)
+            if quoting and data.quoting is None and _quotes_are_text(sample, character, rows):
+                continue
             if kind is None and not _is_table(rows, known, named=piped or character == ","):
                 continue
             even = sum(len(row) == len(rows[0]) for row in rows) / len(rows) if rows else 0.0
@@ -178,7 +184,7 @@ def _sniff_cells(
 
 def _parse(sample: Sequence[str], delimiter: str, quoting: bool) -> tuple[list[list[str]], float]:
     """Returns the rows, and how much less they count for how they came about."""
-    lines = [text_lines.without_end(line).replace("\r", " ").replace("\0", " ") + "\n" for line in sample]
+    lines = _plain_lines(sample)
     if delimiter == " ":
         return [line.split(" ", 1) for line in lines], 0.0
     if not quoting:
@@ -188,6 +194,43 @@ def _parse(sample: Sequence[str], delimiter: str, quoting: bool) -> tuple[list[l
         return list(csv.reader(lines, delimiter=delimiter, strict=True)), 0.0
     except csv.Error:
         return list(csv.reader(lines, delimiter=delimiter)), 0.01
+
+
+def _plain_lines(sample: Sequence[str]) -> list[str]:
+    return [text_lines.without_end(line).replace("\r", " ").replace("\0", " ") + "\n" for line in sample]
+
+
+def _quotes_are_text(sample: Sequence[str], delimiter: str, quoted_rows: Sequence[Sequence[str]]) -> bool:
+    """Tells whether quotes that span lines belong to the texts: a quotation that ends rows further down.
+
+    Then every line is a row of its own, and those that quoting would join have in some column what other rows
+    have in it, as a label. A text that holds a tab is so rare that a TSV needs no such sign.
+
+    Args:
+        sample: The lines.
+        delimiter: The character between cells.
+        quoted_rows: The rows that they are with quoting.
+    """
+    if len(quoted_rows) >= len(sample):
+        return False
+    rows, _ = _parse(sample, delimiter, False)
+    width = len(rows[0])
+    if width < 2 or any(len(row) != width for row in rows):
+        return False
+    if delimiter == "\t":
+        return True
+    joined: set[int] = set()
+    reader = csv.reader(_plain_lines(sample), delimiter=delimiter)
+    before = 0
+    for _ in reader:
+        if reader.line_num > before + 1:
+            joined.update(range(before, reader.line_num))
+        before = reader.line_num
+    alone = [row for number, row in enumerate(rows) if number not in joined]
+    return any(
+        {rows[number][position] for number in joined} <= {row[position] for row in alone}
+        for position in range(width)
+    )
 
 
 def _is_table(rows: Sequence[Sequence[str]], known: Sequence[str], *, named: bool) -> bool:
@@ -202,28 +245,43 @@ def _is_table(rows: Sequence[Sequence[str]], known: Sequence[str], *, named: boo
     return len(rows) > 1 and all(len(row) == len(rows[0]) for row in rows)
 
 
-def _looks_like_header(rows: Sequence[Sequence[str]], known: Sequence[str], *, two_parts: bool) -> bool:
-    """Tells whether the first row names the columns."""
+def _is_header(
+    rows: Sequence[Sequence[str]],
+    known: Sequence[str],
+    expected: Sequence[str],
+    *,
+    two_parts: bool,
+    name: str,
+) -> bool:
+    """Tells whether the first row names the columns, and says so where nothing is sure.
+
+    Args:
+        rows: The first rows.
+        known: Names that may be there.
+        expected: Those of them that the table of the training had; numbers where it had no header.
+        two_parts: Whether a row is a label, a blank and a text.
+        name: Of the file, for messages.
+    """
     if not rows:
         return True
     cells = [cell.strip() for cell in rows[0]]
-    names = {cell.lower() for cell in cells}
-    obvious = [name for names_of_role in OBVIOUS_NAMES.values() for name in names_of_role]
-    if (
-        not names.isdisjoint([*(name.lower() for name in known if not name.isdigit()), *obvious])
-        and not two_parts
-    ):
-        return True
+    # A label of the first row comes again further down, a column name does not, unless all of them do.
+    others = [row for row in rows[1:] if [cell.strip() for cell in row] != cells]
+    again = [any(len(row) > i and row[i].strip() == cell for row in others) for i, cell in enumerate(cells)]
+    names = {cell.lower() for cell, comes_again in zip(cells, again, strict=True) if not comes_again}
+    obvious = {one for names_of_role in OBVIOUS_NAMES.values() for one in names_of_role}
     if two_parts:
-        return len(cells) == 2 and names <= set(obvious)
-    for position, cell in enumerate(cells):
-        if not cell:
-            continue
-        if len(cell) > _MAX_NAME_CHARACTERS or _is_number(cell):
-            return False
-        # A label of the first row comes again further down, a column name does not.
-        if any(len(row) > position and row[position].strip() == cell for row in rows[1:]):
-            return False
+        return len(cells) == 2 and names == {cell.lower() for cell in cells} <= obvious
+    if not names.isdisjoint([*(one.lower() for one in known if not one.isdigit()), *obvious]):
+        return True
+    without = bool(expected) and all(one.isdecimal() for one in expected) and names.isdisjoint(expected)
+    if without or any(
+        cell and (len(cell) > _MAX_NAME_CHARACTERS or _is_number(cell) or comes_again)
+        for cell, comes_again in zip(cells, again, strict=True)
+    ):
+        logger.info("%s: the first row looks like data, not like column names (--header if it is)", name)
+        return False
+    logger.info("%s: the first row is taken as the names of the columns (--no-header if it is data)", name)
     return True
 
 

@@ -85,8 +85,8 @@ def stream_table(
     Args:
         source: A path, or an open binary stream such as ``sys.stdin.buffer``. A pipe gives rows as they
             arrive: at least one, at most ``chunk_rows``, without waiting for more than one.
-        data: What the user says about the table. A pipe that is read in pieces is JSONL when its first line
-            begins with ``{``, a table when its first line holds one of ``expected_columns``, else plain lines.
+        data: What the user says about the table. A pipe that is read in pieces is JSONL when its first
+            line begins with ``{``, a table when that holds one of ``expected_columns``, else plain lines.
         chunk_rows: Most rows of a piece; None for all rows in one, of a pipe, too.
         expected_columns: Column names that would show that the first row is a header.
 
@@ -150,7 +150,9 @@ def _rows(blocks: Iterable[bytes], layout: TableFormat, name: str) -> tuple[list
     if layout.kind == "lines":
         return ["text"], ((number, [line]) for number, line in text_lines.numbered(lines, name))
     delimiter = layout.delimiter or ","
-    rows = text_lines.rows(lines, delimiter=delimiter, quoting=layout.quoting, name=name)
+    rows = text_lines.rows(
+        lines, delimiter=delimiter, quoting=layout.quoting, quotes_seen=layout.quotes_seen, name=name
+    )
     first = next(rows, None)
     if first is None:
         raise DataError(f"{name} has no rows. Give a table with at least one row.")

@@ -87,8 +87,9 @@ def read_training_tables(config: RunConfig) -> TrainingTables:
     )
     table = _usable(table, data)
     columns = str(data.text_column), str(data.label_column)
+    reading = replace(data, text_column=None, label_column=None)  # which columns there are, is known now
     others = {
-        name: _usable(read_table(path, data, expected_columns=columns), data)
+        name: _usable(read_table(path, reading, expected_columns=columns), data)
         for name, path in (("valid", data.valid), ("test", data.test))
         if path is not None
     }
@@ -137,7 +138,8 @@ def read_labelled_table(path: Path, data: DataConfig, preprocessor: Preprocessor
         label_column=data.label_column or preprocessor.label_column,
     )
     columns = str(data.text_column), str(data.label_column)
-    table = _usable(read_table(path, data, expected_columns=columns), data, empty_texts=not data.drop_empty)
+    expected = preprocessor.text_column, preprocessor.label_column
+    table = _usable(read_table(path, data, expected_columns=expected), data, empty_texts=not data.drop_empty)
     return labelled_table(
         table,
         replace(
