@@ -3,7 +3,7 @@
 import codecs
 from collections.abc import Iterable
 
-from elmo_cli.errors import ConfigError
+from elmo_cli.errors import ConfigError, DataError
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -25,8 +25,8 @@ _MARKED_BY = {
 def checked_encoding(encoding: str) -> str:
     """Returns the encoding; raises ConfigError when Python has no text encoding of that name."""
     try:
-        "a".encode(encoding)
-    except LookupError as error:
+        codecs.getincrementaldecoder(encoding)("replace").decode("a".encode(encoding), True)
+    except (LookupError, UnicodeError) as error:
         raise ConfigError(
             f'There is no text encoding "{encoding}". Common ones: utf-8, utf-16, cp1252, latin-1, gb18030.'
         ) from error
@@ -36,15 +36,34 @@ def checked_encoding(encoding: str) -> str:
 def without_mark(encoding: str, head: bytes) -> str:
     """Returns the encoding that reads the same bytes but consumes a byte order mark, where there is one.
 
+    Where one is wanted and there is none, the bytes tell their order.
+
     Args:
         encoding: A text encoding known to Python.
         head: The first bytes.
+
+    Raises:
+        DataError: When UTF-16 or UTF-32 is wanted and the bytes are UTF-8.
     """
     name = codecs.lookup(encoding).name
+    if name in ("utf-16", "utf-32") and not head.startswith(_marks_of(name)):
+        if b"\0" not in head and sniff_encoding([head]) in ("utf-8", "utf-8-sig"):
+            raise DataError(
+                f"it is not {encoding}: its characters are single bytes. Give its encoding with --encoding, "
+                "for example --encoding utf-8."
+            )
+        width = 2 if name == "utf-16" else 4
+        # Most characters, line ends among them, have zeros at their high end.
+        first, last = (head[place::width].count(0) for place in (0, width - 1))
+        return f"{name}-be" if first > last else f"{name}-le"
     for mark, consuming in _BYTE_ORDER_MARKS:
         if head.startswith(mark) and name in _MARKED_BY[mark]:
             return consuming
     return encoding
+
+
+def _marks_of(name: str) -> tuple[bytes, ...]:
+    return tuple(mark for mark, encoding in _BYTE_ORDER_MARKS if encoding == name)
 
 
 def sniff_encoding(blocks: Iterable[bytes]) -> str:

@@ -42,9 +42,14 @@ def decode(blocks: Iterable[bytes], encoding: str) -> Iterator[str]:
             exact = error.encoding if error.encoding.startswith("utf") else encoding
             yield error.object[: error.start].decode(exact, "replace")
             offset = position - len(error.object) + error.start
+            other = "shift_jis, gb18030 or cp1251" if codecs.lookup(encoding).name == "cp1252" else "cp1252"
             raise _UndecodableError(
                 f"byte {offset + 1} (0x{error.object[error.start]:02x}) is not valid {encoding}. "
-                "Give the encoding of the file with --encoding, for example --encoding cp1252."
+                f"Give the encoding of the file with --encoding, for example {other}."
+            ) from error
+        except UnicodeError as error:  # such as a lack of what every file of this encoding begins with
+            raise _UndecodableError(
+                f"this is not {encoding} ({error}). Give the encoding of the file with --encoding."
             ) from error
         if text:
             yield text
@@ -130,11 +135,11 @@ def rows(
             state.row += 1
             num_lines, before = reader.line_num - before, reader.line_num
             if num_lines > 1 and not quotes_seen and not cells[-1].endswith(_END):
-                further = counted(num_lines - 1, "line")
                 raise DataError(
-                    f'{name}, row {state.row}: a quote (") opens here and closes {further} further down, but no '
-                    'cell of the first megabyte is quoted. Give --no-quoting if " has no special meaning in this '
-                    "file, or --quoting if it quotes cells."
+                    f'{name}, row {state.row}: a quote (") opens here and closes '
+                    f"{counted(num_lines - 1, 'line')} further down, but no cell of the first megabyte is "
+                    'quoted. Give --no-quoting if " has no special meaning in this file, or --quoting if it '
+                    "quotes cells."
                 )
             if cells and cells[-1].endswith(_END):
                 raise DataError(

@@ -102,7 +102,10 @@ def sniff_head(
     if data.format == "parquet" or (data.format is None and head.startswith(b"PAR1")):
         return TableFormat("parquet", encoding="utf-8")
     encoding = checked_encoding(data.encoding or _sniffed_encoding(name, [head]))
-    encoding = without_mark(encoding, head)
+    try:
+        encoding = without_mark(encoding, head)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
     sample = _sample_lines(head, encoding, complete)
     delimiter = data.delimiter
     kind = _kind(data, delimiter, name, sample)

@@ -64,8 +64,14 @@ def test_the_encoding_is_told(tmp_path: Path, encoding: str) -> None:
 
 
 def test_utf16_without_a_mark_is_read_when_the_encoding_is_given(tmp_path: Path) -> None:
-    df = read(tmp_path, "a.csv", "text,label\nab,1\n".encode("utf-16-le"), encoding="utf-16-le")
-    assert cells(df) == [["ab", "1"]]
+    for encoding, given in [("utf-16-le", "utf-16-le"), ("utf-16-le", "utf-16"), ("utf-32-be", "utf-32")]:
+        df = read(tmp_path, "a.csv", "text,label\nab,1\n".encode(encoding), encoding=given)
+        assert cells(df) == [["ab", "1"]]
+
+
+def test_utf8_is_not_read_as_utf16(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a.csv: it is not utf-16: .* --encoding utf-8"):
+        read(tmp_path, "a.csv", "text,label\nab,1\n", encoding="utf-16")
 
 
 @pytest.mark.parametrize(
@@ -333,8 +339,15 @@ def test_utf8_with_a_damaged_byte_is_not_taken_for_another_encoding(tmp_path: Pa
 
 
 def test_an_encoding_that_is_none_for_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r'no text encoding "rot13"'):
-        read(tmp_path, "a.csv", "text,label\na,b\n", encoding="rot13")
+    for encoding in ("rot13", "idna", "undefined"):
+        with pytest.raises(ConfigError, match=f'no text encoding "{encoding}"'):
+            read(tmp_path, "a.csv", "text,label\na,b\n", encoding=encoding)
+
+
+def test_a_byte_that_cp1252_does_not_know_is_said_with_other_encodings(tmp_path: Path) -> None:
+    text = "text,label\n\u7533\u3057\u8a33,1\n"
+    with pytest.raises(DataError, match=r"is not valid cp1252.* shift_jis, gb18030 or cp1251"):
+        read(tmp_path, "a.csv", text.encode("shift_jis"))
 
 
 def test_a_quote_that_swallows_a_big_file_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
