@@ -24,7 +24,8 @@ def labels_of(df: pd.DataFrame, column: str) -> list[str]:
     Numbers become str as Python shows them.
 
     Raises:
-        DataError: For a label that is missing or only white space, a list or an object.
+        DataError: For a label that is missing or only white space, a list or an object, or that no file in
+            UTF-8 can hold.
     """
     labels = [label.strip() for label in _strings(df, column, "label")]
     if "" in labels:
@@ -32,6 +33,12 @@ def labels_of(df: pd.DataFrame, column: str) -> list[str]:
         raise DataError(
             f"{where}: the label is missing. Every row needs one; drop such rows with --drop-unlabelled."
         )
+    for number, label in enumerate(labels):
+        if any("\ud800" <= character <= "\udfff" for character in label):
+            raise DataError(
+                f"{place(df, df.index[number], column)}: the label {label!r} holds half a character, which "
+                "UTF-8 does not know. Correct it."
+            )
     return labels
 
 

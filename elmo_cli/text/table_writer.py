@@ -36,6 +36,7 @@ class TableWriter:
         keep_part: Whether the pieces that were written stay as ``TARGET.part`` when the block fails, which
             is said; not those of Parquet.
         way_out: What to do where the format cannot hold the table; by default to write another one.
+        errors: What becomes of characters that the encoding cannot hold, as for `str.encode`.
 
     Raises:
         ConfigError: When the format cannot be written there.
@@ -48,6 +49,7 @@ class TableWriter:
         *,
         keep_part: bool = False,
         way_out: str | None = None,
+        errors: str = "strict",
     ) -> None:
         if layout != layout.for_output() or layout.kind == "lines":
             raise ConfigError(
@@ -65,7 +67,7 @@ class TableWriter:
         self._stream: IO[bytes] | None = None
         self._parquet: Any = None
         self._num_bytes = 0  # of the last piece
-        self._encoder = codecs.getincrementalencoder(layout.encoding)()
+        self._encoder = codecs.getincrementalencoder(layout.encoding)(errors)
 
     def __enter__(self) -> Self:
         """Opens the file beside its place."""

@@ -1,6 +1,7 @@
 """The columns that predictions add to a table."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 from elmo_cli.errors import ConfigError
 from elmo_cli.text.labels import LabelSet
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,20 @@ class PredictionColumns:
                 f'{table.attrs.get("path", "the table")} has a column "{clash[0]}" already, the name of a '
                 "column that is added. Give the added ones another beginning, for example --prefix elmo_."
             )
+
+    def free_in(self, table: pd.DataFrame, labels: LabelSet) -> "PredictionColumns":
+        """Returns the same columns with a prefix that the table leaves free; says so where it is another."""
+        found = self
+        while any(name in table.columns for name in found.names(labels)):
+            found = replace(found, prefix=f"elmo_{found.prefix}")
+        if found is not self:
+            name = table.attrs.get("path", "the table")
+            logger.info(
+                '%s has a column "%s" already; what is predicted is in "%s"',
+                name,
+                *(one.names(labels)[0] for one in (self, found)),
+            )
+        return found
 
     def add(self, table: pd.DataFrame, probabilities: NDArray[np.float32], labels: LabelSet) -> pd.DataFrame:
         """Adds predictions to a table.

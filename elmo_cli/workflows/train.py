@@ -257,7 +257,10 @@ def _evaluate(
     with run.stage("evaluating"):
         report = evaluate(probabilities, table.targets, label_names=labels.names, true_labels=table.labels)
         write_report(run.directory, report, metrics_name=name, plot_name=name)
-        with TableWriter(run.directory.predictions / f"{name}.csv", TableFormat("csv", ",")) as writer:
-            writer.write(PredictionColumns().add(table.rows, probabilities, labels))
+        place = run.directory.predictions / f"{name}.csv"
+        # A half surrogate pair, as JSONL may have, is no reason to lose a training.
+        with TableWriter(place, TableFormat("csv", ","), errors="backslashreplace") as writer:
+            columns = PredictionColumns().free_in(table.rows, labels)
+            writer.write(columns.add(table.rows, probabilities, labels))
     logger.info("%s: accuracy %.4f, macro F1 %.4f", name, report.accuracy, report.macro_f1)
     return report

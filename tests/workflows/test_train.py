@@ -9,6 +9,7 @@ import pytest
 
 from elmo_cli.classifier.encoding import Encoded
 from elmo_cli.config import ClassifierConfig, DataConfig, ElmoConfig, RunConfig, TrainingConfig
+from elmo_cli.errors import DataError
 from elmo_cli.text.preprocessor import Examples
 from elmo_cli.text.sentences import cut
 from elmo_cli.workflows.evaluate import evaluate_run
@@ -40,6 +41,35 @@ def test_train_then_evaluate(tiny: Path, tmp_path: Path) -> None:
     history = (tmp_path / "run" / "history.csv").read_text().splitlines()
     assert len(history) == 4
     assert float(history[best].split(",")[3]) == pytest.approx(result.reports["valid"].log_loss, abs=1e-4)
+
+
+def test_what_utf8_cannot_hold_and_earlier_predictions_are_no_reason_to_fail(
+    tiny: Path, tmp_path: Path
+) -> None:
+    rows = [("Snow \ud83d fell.", "sky"), ("Boil the eggs.", "kitchen")]
+    test = tmp_path / "test.jsonl"
+    lines = [json.dumps({"text": text, "label": label, "predicted": "old"}) for text, label in rows]
+    test.write_text("\n".join(lines))
+    config = RunConfig(
+        data=DataConfig(train=str(tiny / "train.csv"), test=str(test)),
+        elmo=ElmoConfig(handle=str(tiny / "elmo")),
+        training=TrainingConfig(epochs=1),
+    )
+    with NewRun(tmp_path / "run", config) as run:
+        train(run, read_training_tables(config))
+    written = pd.read_csv(tmp_path / "run" / "predictions" / "test.csv")
+    names = ["text", "label", "predicted", "elmo_predicted", "elmo_probability"]
+    assert list(written.columns) == names
+    assert written["predicted"].tolist() == ["old", "old"]
+    assert written.loc[0, "text"] == "Snow \\ud83d fell."
+
+
+def test_a_label_that_utf8_cannot_hold_is_refused_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    labels = ["sky", "sk\ud83d", "kitchen", "sky"]
+    path.write_text("\n".join(json.dumps({"text": "It rained.", "label": label}) for label in labels))
+    with pytest.raises(DataError, match=r'train.jsonl, row 2, column "label": the label .* half a character'):
+        read_training_tables(RunConfig(data=DataConfig(train=str(path))))
 
 
 def test_rows_are_never_copied() -> None:
