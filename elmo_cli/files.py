@@ -113,8 +113,11 @@ def atomic_write(path: str | Path, mode: str = "w", **options: Any) -> Iterator[
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes text as UTF-8, whole or not at all; raises RunError as `atomic_path` does."""
-    with atomic_write(path) as file:
+    """Writes text as UTF-8, whole or not at all; raises RunError as `atomic_path` does.
+
+    What UTF-8 does not know, as the name of a file may hold it, is written as JSON and YAML escape it.
+    """
+    with atomic_write(path, errors="backslashreplace") as file:
         file.write(text)
 
 

@@ -243,10 +243,12 @@ class NewRun:
         place, aside = self.directory.path, self.directory.set_aside
         try:
             if self.directory.is_run and not self.resume:
-                # A killed run may have left one aside: that one is the finished one, so it stays.
-                if aside.exists():
+                # A killed run may have left one aside: where this one is not usable, that one stays.
+                if aside.exists() and not self.directory.is_usable:
                     shutil.rmtree(place)
                 else:
+                    if aside.exists():
+                        shutil.rmtree(aside)
                     place.rename(aside)
             self._begun = True
             place.mkdir(exist_ok=True)
@@ -265,7 +267,7 @@ class NewRun:
 
     def _write_log_to(self, path: Path) -> None:
         """Moves what was logged so far, and all that comes, into a file."""
-        file = logging.FileHandler(path, encoding="utf-8")
+        file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         waiting, self._log = self._log, file
         if isinstance(waiting, MemoryHandler):

@@ -124,6 +124,15 @@ class RunDirectory:
             )
         return record
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether it holds a run whose training came to a usable end."""
+        try:
+            self.check_usable()
+        except RunError:
+            return False
+        return True
+
     def check_usable(self) -> None:
         """Refuses a run whose training did not come to a usable end.
 
@@ -208,7 +217,7 @@ def _evaluation_name(place: str, reports: dict[str, Any]) -> str:
         for other, report in reports.items()
         if not isinstance(report, dict) or report.get("file") != place
     } | set(_NAMES_OF_TRAINING)
-    if name.casefold() in taken or len(name.encode()) > _MAX_NAME_BYTES:
+    if name.casefold() in taken or len(os.fsencode(name)) > _MAX_NAME_BYTES:
         digest = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()
         name = f"{path.stem[:40]}-{digest[:8]}{path.suffix[:20]}"
     return name

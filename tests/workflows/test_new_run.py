@@ -26,6 +26,12 @@ def record(path: Path) -> dict[str, Any]:
     return dict(json.loads((path / "run.json").read_text()))
 
 
+def make_unfinished(path: Path) -> None:
+    """Leaves what a killed training leaves."""
+    make(path, content="unfinished")
+    (path / "run.json").write_text(json.dumps({**record(path), "status": "running"}))
+
+
 def make(
     path: Path, *, force: bool = False, content: str = "old", error: BaseException | None = None
 ) -> None:
@@ -113,7 +119,7 @@ def test_the_old_run_waits_beside_the_new_one_until_that_is_complete(tmp_path: P
 def test_a_killed_replacement_keeps_the_old_run_through_the_next_failure(tmp_path: Path) -> None:
     path, aside = tmp_path / "run", tmp_path / "run.replaced"
     make(aside)  # what a killed replacement leaves: the old run aside, and an unfinished one
-    make(path, content="unfinished")
+    make_unfinished(path)
     with pytest.raises(ZeroDivisionError):
         make(path, force=True, error=ZeroDivisionError())
     assert (path / "content").read_text() == "old"
@@ -121,6 +127,16 @@ def test_a_killed_replacement_keeps_the_old_run_through_the_next_failure(tmp_pat
     make(aside)
     make(path, force=True, content="new")
     assert (path / "content").read_text() == "new"
+    assert not aside.exists()
+
+
+def test_a_complete_run_is_not_given_up_for_an_older_one_that_was_set_aside(tmp_path: Path) -> None:
+    path, aside = tmp_path / "run", tmp_path / "run.replaced"
+    make(aside, content="ancient")
+    make(path)
+    with pytest.raises(ZeroDivisionError):
+        make(path, force=True, error=ZeroDivisionError())
+    assert (path / "content").read_text() == "old"
     assert not aside.exists()
 
 

@@ -65,6 +65,13 @@ def test_names_of_training_and_long_ones_are_not_taken(tmp_path: Path, name: str
     assert len(f"confusion_{found}.png".encode()) <= 255
 
 
+def test_the_name_of_a_file_need_not_be_utf8(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    name = run.add_evaluation(tmp_path / "caf\udce9.csv", {"accuracy": 1})
+    assert json.loads(run.metrics.read_text())[name]["file"] == str(tmp_path / "caf\udce9.csv")
+    assert run.add_evaluation(tmp_path / "caf\udce9.csv", {"accuracy": 0}) == name
+
+
 @pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="there are no such names of pipes here")
 def test_a_pipe_has_the_name_that_was_given(tmp_path: Path) -> None:
     reading, writing = os.pipe()
