@@ -111,7 +111,9 @@ def read_override(key: str, value: Any, settings: type[Any]) -> Any:
     """
     annotation = _leaf(key, leaf_types(settings))
     if isinstance(value, str):
-        if value in NULLS and type(None) in _options(annotation):
+        options = _options(annotation)
+        # A tilde may be what stands between cells.
+        if value in NULLS and type(None) in options and not (value == "~" and str in options):
             return None
         if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
             try:

@@ -86,6 +86,7 @@ def test_max_length_is_a_number_or_a_policy(tmp_path: Path, text: str, expected:
         ("|", "|"),
         (" ", " "),
         ("#", "#"),
+        ("~", "~"),
         ("null", None),
         ("", None),
     ],

@@ -1,5 +1,6 @@
 """Options that several commands share, and how flags become a configuration."""
 
+import logging
 import os
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +19,8 @@ from elmo_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     from elmo_cli.elmo.cache import EmbeddingCache
+
+logger = logging.getLogger(__name__)
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -283,4 +286,11 @@ def data_config(flags: Mapping[str, Any], trained_with: DataConfig, path: Path |
     if path is not None and trained_with.train and Path(trained_with.train).suffix == path.suffix:
         layout = ("format", "delimiter", "encoding", "quoting", "header")
         inherited = {f"data.{name}": getattr(trained_with, name) for name in layout}
+        said = [
+            f"{name} {getattr(trained_with, name)!r}"
+            for name in layout
+            if getattr(trained_with, name) is not None and f"data.{name}" not in given(flags)
+        ]
+        if said:
+            logger.info("%s is read like the training table: %s", path, ", ".join(said))
     return load_config(None, inherited | given(flags)).data

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_FILE_NAME = re.compile(r"\S*\.[A-Za-z][A-Za-z0-9]{1,7}")
+_FILE_NAME = re.compile(r"\S*[^\s.]\.[A-Za-z][A-Za-z0-9]{1,7}")
 
 
 @click.command(
@@ -104,6 +104,8 @@ def main(
 
     directory = RunDirectory(run)
     directory.check_usable()
+    if output is not None:
+        options.check_spares(output, directory.files(), f"the run {run}")
     preprocessor = directory.read_preprocessor()
     columns = PredictionColumns(proba, top_k, prefix)
     columns.check_top_k(preprocessor.label_set)
@@ -147,6 +149,8 @@ def _source(inputs: tuple[str, ...]) -> "Path | BinaryIO | tuple[str, ...]":
     if len(inputs) > 1:
         if files := [text for text in inputs if text == "-" or _FILE_NAME.fullmatch(text)]:
             raise click.UsageError(f"One file at a time, or texts alone; {files[0]} is among {len(inputs)}.")
+        return inputs
+    if not inputs[0]:
         return inputs
     path = Path(inputs[0])
     try:

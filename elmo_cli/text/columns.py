@@ -3,6 +3,7 @@
 import bisect
 import difflib
 import logging
+import re
 from typing import Any, Literal
 
 import pandas as pd
@@ -96,7 +97,11 @@ def find_text_column(df: pd.DataFrame, wanted: str | None) -> str | None:
     if isinstance(layout, TableFormat) and layout.kind == "jsonl":
         return obvious_jsonl_column(df) if wanted is None else jsonl_column(df, wanted)
     if df.shape[1] == 1 and wanted not in df.columns:
-        return str(df.columns[0])
+        name = str(df.columns[0])
+        parts = [part.strip() for part in re.split(r"[,;\t|]", name)]
+        if len(parts) == 1 or wanted not in parts:
+            return name
+        # The names of several columns in one: what stands between cells was mistaken.
     return resolve_column(df, wanted, "text")
 
 
@@ -142,7 +147,7 @@ def jsonl_column(df: pd.DataFrame, wanted: str) -> str | None:
     for name in (*names, *first_row):
         if name.strip() == wanted.strip():
             return name if name in names else None
-    if wanted.isdigit() and 1 <= int(wanted) <= len(first_row):
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(first_row):
         return first_row[int(wanted) - 1] if first_row[int(wanted) - 1] in names else None
     return None
 
@@ -152,7 +157,7 @@ def _given(df: pd.DataFrame, names: list[str], wanted: str, role: str) -> int:
     positions = [position for position, name in enumerate(names) if name == wanted]
     if not positions:
         positions = [position for position, name in enumerate(names) if name.strip() == wanted.strip()]
-    if not positions and wanted.isdigit() and 1 <= int(wanted) <= len(names):
+    if not positions and wanted.isdecimal() and 1 <= int(wanted) <= len(names):
         positions = [int(wanted) - 1]
     if len(positions) == 1 and names.count(names[positions[0]]) == 1:
         return positions[0]

@@ -13,13 +13,16 @@ from elmo_cli.counts import counted
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.files import sha256
 from elmo_cli.text.cells import labels_of, usable_rows
-from elmo_cli.text.columns import resolve_column
+from elmo_cli.text.columns import resolve_column, table_name
 from elmo_cli.text.labels import LabelSet
 from elmo_cli.text.preprocessor import Examples, Preprocessor
 from elmo_cli.text.splits import stratified_split
 from elmo_cli.text.tables import read_table
 
 logger = logging.getLogger(__name__)
+
+# What is counted of labels grows with the square of their number.
+MOST_UNSEEN_LABELS = 1000
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,11 @@ def read_training_tables(config: RunConfig) -> TrainingTables:
     targets = LabelSet.fit(labels, where=config.data.train or "").encode(labels)
     train, valid_is_split = table, "valid" not in others
     if valid_is_split:
+        if np.bincount(targets).max() < 2:
+            raise DataError(
+                f"{data.train}: each label comes once only, so that no row can be split off for validation. "
+                "Give more rows, or a table of its own with --valid."
+            )
         kept, held_out = stratified_split(targets, data.validation_fraction, config.seed)
         train, others = table.iloc[kept], {"valid": table.iloc[held_out], **others}
         logger.info("%s to learn from, %d split off for validation", counted(len(kept), "row"), len(held_out))
@@ -151,8 +159,19 @@ def read_labelled_table(path: Path, data: DataConfig, preprocessor: Preprocessor
 
 
 def labelled_table(rows: pd.DataFrame, preprocessor: Preprocessor) -> LabelledTable:
-    """Makes examples of a table; labels that training never saw get the target -1."""
-    labels = labels_of(rows, resolve_column(rows, preprocessor.label_column, "label"))
+    """Makes examples of a table; labels that training never saw get the target -1.
+
+    Raises:
+        DataError: If the table cannot be used, also for more than `MOST_UNSEEN_LABELS` labels of that kind.
+    """
+    column = resolve_column(rows, preprocessor.label_column, "label")
+    labels = labels_of(rows, column)
+    unseen = set(labels).difference(preprocessor.label_set.names)
+    if len(unseen) > MOST_UNSEEN_LABELS:
+        raise DataError(
+            f'{table_name(rows)}: column "{column}" has {len(unseen):,} labels that training never saw, '
+            f"among them {min(unseen)!r}. Is this the right label column (--label-column)?"
+        )
     examples = preprocessor.transform(rows)
     return LabelledTable(rows, examples, labels, preprocessor.label_set.encode(labels))
 

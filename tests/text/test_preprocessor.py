@@ -58,6 +58,14 @@ def test_prediction_needs_no_labels_and_takes_empty_texts(fitted: Preprocessor, 
     assert examples.sentences.lengths.tolist() == [1, 1]
 
 
+def test_a_single_column_of_several_names_is_none(fitted: Preprocessor, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("other,text\n1,it rained\n")
+    df = read_table(path, DataConfig(delimiter=";"))
+    with pytest.raises(DataError, match=r"read as a single column.*--delimiter"):
+        fitted.text_column_of(df)
+
+
 def test_a_single_column_is_the_text_whatever_its_name(fitted: Preprocessor, tmp_path: Path) -> None:
     other = dataclasses.replace(fitted, text_column="review")
     assert other.transform(table(tmp_path, "a b\nc\n", "a.txt")).sentences.texts.tolist() == [

@@ -62,6 +62,18 @@ def test_labels_that_training_lacks_get_no_target(tmp_path: Path, caplog: pytest
     assert "valid: rows with a label that the training rows lack: 1" in caplog.text
 
 
+def test_too_many_labels_that_training_lacks_are_another_column(tmp_path: Path) -> None:
+    tables = read_training_tables(config(write_csv(tmp_path / "t.csv", ROWS)))
+    other = write_csv(tmp_path / "o.csv", [(f"text {number}", f"id {number}") for number in range(1001)])
+    with pytest.raises(DataError, match=r'column "label" has 1,001 labels that training never saw'):
+        read_labelled_table(other, DataConfig(), tables.preprocessor)
+
+
+def test_labels_that_come_once_each_cannot_be_split(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"each label comes once only.*--valid"):
+        read_training_tables(config(write_csv(tmp_path / "t.csv", ROWS[:2])))
+
+
 def test_no_table_at_all() -> None:
     with pytest.raises(ConfigError, match=r"or as data\.train"):
         read_training_tables(RunConfig())
