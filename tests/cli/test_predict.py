@@ -212,6 +212,21 @@ def test_what_is_no_file_name_is_a_text(tiny: Path, text: str) -> None:
     assert json.loads(result.stdout)["text"] == text
 
 
+def test_an_empty_text_and_dots_within_one_are_texts(tiny: Path) -> None:
+    for texts in ([""], ["Wow...great", "bad"]):
+        result = invoke("predict", tiny / "run", *texts)
+        assert result.exit_code == 0, result.output
+        assert len(result.stdout.splitlines()) == 1 + len(texts)
+
+
+def test_writing_over_a_file_of_the_run_is_refused(run: Path, tiny: Path) -> None:
+    before = (run / "predictions" / "test.csv").read_bytes()
+    result = invoke("predict", run, tiny / "test.csv", "-o", run / "predictions" / "test.csv")
+    assert result.exit_code == 2
+    assert "would replace a file of the run" in result.output
+    assert (run / "predictions" / "test.csv").read_bytes() == before
+
+
 def test_two_files_end_with_2(tiny: Path) -> None:
     result = invoke("predict", tiny / "run", tiny / "train.csv", tiny / "test.csv")
     assert result.exit_code == 2
