@@ -78,10 +78,12 @@ class KeepBest(keras.callbacks.Callback):
 
 
 class KeepLast(KeepBest):
-    """Keeps the last epoch that is accurate enough, or what was there before the training where none is.
+    """Keeps the last epoch if it is accurate enough, else what was there before the training.
 
     For a training whose step size falls to its end: a loss on few validation rows says less about which
-    epoch is the best than that does, and rises where the classifier only becomes surer of itself.
+    epoch is the best than that does, and rises where the classifier only becomes surer of itself. For the
+    same reason an epoch on the way that was accurate enough by chance does not take the place of a last one
+    that is not.
 
     Args:
         before: The epoch that this training goes on from, with the weights it begins with.
@@ -90,7 +92,7 @@ class KeepLast(KeepBest):
 
     def __init__(self, before: Best, least_accuracy: float) -> None:
         super().__init__(patience=0)
-        self.best = before
+        self.before = self.best = before
         self.least_accuracy = least_accuracy
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -98,6 +100,8 @@ class KeepLast(KeepBest):
         logs = logs or {}
         if logs["val_accuracy"] >= self.least_accuracy:
             self.best = Best(epoch + 1, logs["val_loss"], tuple(self.model.get_weights()))
+        else:
+            self.best = self.before
 
     def _out_of_patience(self, best: Best, num_epochs: int) -> bool:
         return False

@@ -3,7 +3,9 @@
 import io
 import sys
 
-from elmo_cli.training.callbacks import ShowProgress
+import pytest
+
+from elmo_cli.training.callbacks import Best, KeepLast, ShowProgress
 
 LOGS = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.25, "val_accuracy": 0.5}
 
@@ -11,6 +13,30 @@ LOGS = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.25, "val_accuracy": 0.5}
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+class Model:
+    weights = 0.0
+
+    def get_weights(self) -> list[float]:
+        return [self.weights]
+
+    def set_weights(self, weights: list[float]) -> None:
+        (self.weights,) = weights
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "kept"), [([0.9, 0.8], 2), ([0.9, 0.7], 0), ([0.7, 0.8], 2), ([0.7, 0.7], 0)]
+)
+def test_the_last_epoch_is_kept_or_none(accuracies: list[float], kept: int):
+    model = Model()
+    keep = KeepLast(Best(0, 1.0, (0.0,)), least_accuracy=0.8)
+    keep.set_model(model)
+    for epoch, accuracy in enumerate(accuracies):
+        model.weights = epoch + 1.0
+        keep.on_epoch_end(epoch, {"val_loss": 1.0, "val_accuracy": accuracy})
+    keep.restore()
+    assert keep.best.epoch == kept == model.weights
 
 
 def test_a_terminal_gets_a_bar(monkeypatch, caplog):
