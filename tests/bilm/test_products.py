@@ -23,3 +23,10 @@ def test_product_and_gradients_are_those_of_matmul(dtype: str) -> None:
         assert ours.dtype == wanted.dtype
         ours, wanted = (tf.cast(one, tf.float32).numpy() for one in (ours, wanted))
         np.testing.assert_allclose(ours, wanted, rtol=1e-6 if dtype == "float32" else 1e-2)
+
+
+def test_variables_get_their_gradient_outside_of_graphs_too() -> None:
+    kernel = tf.Variable([[2.0], [3.0]])
+    with tf.GradientTape() as tape:
+        product = times(tf.constant([[1.0, 4.0]]), kernel)
+    np.testing.assert_array_equal(tape.gradient(product, kernel), [[1.0], [4.0]])
