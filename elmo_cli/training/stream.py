@@ -144,8 +144,8 @@ def fit_stream(
 
     Raises:
         ConfigError: If the loss is not a number any more; nothing is saved then.
-        KeyboardInterrupt: If the user interrupts; after the step under way and a last pause. A second
-            interruption is raised at once, without a pause.
+        KeyboardInterrupt: If the user interrupts; after the step or pause under way, and with a last pause. A
+            second interruption is raised at once, without a pause.
     """
     progress = start
     begin = time.monotonic() - start.seconds
@@ -174,7 +174,8 @@ def fit_stream(
         except KeyboardInterrupt:
             pause(progress)
             raise
-    pause(progress)
+        pause(progress)
+        check_interruption()
     return replace(progress, seconds=time.monotonic() - begin)
 
 
