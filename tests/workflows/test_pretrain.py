@@ -286,9 +286,16 @@ def test_an_empty_corpus_is_refused_before_a_directory_is_made(
     with pytest.raises(DataError, match="corpus is empty"):
         pretrain(config)
     with pytest.raises(DataError, match=r"empty\.txt holds no token"):
-        pretrain(replace(config, held_out=tmp_path / "empty.txt"))
+        pretrain(config_for(texts, tmp_path / "elmo", held_out=tmp_path / "empty.txt"))
     with pytest.raises(DataError, match=r"absent\.txt: there is no such file"):
         pretrain(replace(config, corpus=(tmp_path / "absent.txt",)))
+    assert not (tmp_path / "elmo").exists()
+
+
+def test_a_text_to_measure_on_that_is_trained_on_is_refused(texts: Path, tmp_path: Path) -> None:
+    config = config_for(texts, tmp_path / "elmo", corpus=(texts / "*.txt",))
+    with pytest.raises(DataError, match=r"--held-out .*held_out\.txt is a file of the corpus, too"):
+        pretrain(config)
     assert not (tmp_path / "elmo").exists()
 
 

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 STANDARD_INPUT = Path("-")
 _ROWS_AT_ONCE = 10_000
+_GIVEN_TWICE = "Standard input (-) is given twice, but it can be read only once."
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def open_texts(
     """
     paths = _expand(given)
     if paths.count(STANDARD_INPUT) > 1:
-        raise ConfigError("Standard input (-) is given twice, but it can be read only once.")
+        raise ConfigError(_GIVEN_TWICE)
     texts = []
     for i, path in enumerate(paths):
         reading, once = _as_table(path, config.data), read_once(path)
@@ -85,6 +86,36 @@ def open_texts(
         source_name = "standard input" if path == STANDARD_INPUT else path.name
         texts.append(TextFile(source_name, target, target if once else path))
     return texts
+
+
+def check_apart(corpus: Iterable[Path], held_out: Path) -> None:
+    """Looks whether what is measured on is trained on, too, as when a pattern finds it.
+
+    Args:
+        corpus: As in `open_texts`.
+        held_out: The same.
+
+    Raises:
+        ConfigError: If both are standard input.
+        DataError: If a file is in both, or `open_texts` would not find one.
+    """
+    trained_on, measured_on = _expand(corpus), _expand([held_out])
+    if STANDARD_INPUT in trained_on and STANDARD_INPUT in measured_on:
+        raise ConfigError(_GIVEN_TWICE)
+    places = {_place(path) for path in trained_on if path != STANDARD_INPUT}
+    for path in measured_on:
+        if path != STANDARD_INPUT and _place(path) in places:
+            raise DataError(
+                f"--held-out {path} is a file of the corpus, too, but what is measured on must not be "
+                "trained on. Move it out of the corpus, or leave out --held-out: a part of the corpus is "
+                "held out then."
+            )
+
+
+def _place(path: Path) -> tuple[int, int]:
+    """Returns what tells files apart by whatever name, of a file that is there."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _expand(given: Iterable[Path]) -> list[Path]:

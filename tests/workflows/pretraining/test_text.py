@@ -18,7 +18,7 @@ from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.text.tokens import tokenizer
 from elmo_cli.workflows.pretraining import text as text_module
 from elmo_cli.workflows.pretraining.config import PretrainConfig
-from elmo_cli.workflows.pretraining.text import TextFile, open_texts
+from elmo_cli.workflows.pretraining.text import TextFile, check_apart, open_texts
 
 REVIEWS = ["It's dull, isn't it?", "", 'She said: "never\nagain"!', "Naïve & long..."]
 TREEBANK = [text.split() for text in tokenizer("treebank").join_all(REVIEWS) if text]
@@ -73,6 +73,23 @@ def test_directories_and_patterns_without_match_say_how(tmp_path: Path, kept: Pa
         opened(tmp_path, kept=kept)
     with pytest.raises(DataError, match=r"\*\.gz: no file matches this pattern"):
         opened(tmp_path / "*.gz", kept=kept)
+
+
+def test_what_is_measured_on_is_not_trained_on(tmp_path: Path) -> None:
+    for name in ("train.txt", "held-out.txt"):
+        (tmp_path / name).write_text("x\n")
+    held_out = tmp_path / "held-out.txt"
+    check_apart([tmp_path / "train.txt", Path("-")], held_out)
+    with pytest.raises(
+        DataError, match=r"--held-out .*held-out\.txt is a file of the corpus, too.*Move it out"
+    ):
+        check_apart([tmp_path / "*.txt"], held_out)
+    link = tmp_path / "link"
+    link.symlink_to(held_out)
+    with pytest.raises(DataError, match=r"--held-out .*link is a file of the corpus"):
+        check_apart([held_out], link)
+    with pytest.raises(ConfigError, match=r"Standard input \(-\) is given twice"):
+        check_apart([Path("-")], Path("-"))
 
 
 def test_a_missing_file_is_said_before_another_is_read(table: Path, kept: Path) -> None:
