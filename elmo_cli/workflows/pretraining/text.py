@@ -125,20 +125,27 @@ def _expand(given: Iterable[Path]) -> list[Path]:
     """
     paths: list[Path] = []
     for path in given:
-        if path.is_dir():
-            raise DataError(f"{path} is a directory. Name the files in it, for example with {path / '*'}.")
-        if path == STANDARD_INPUT or path.exists():
-            paths.append(path)
-            continue
-        if not glob.has_magic(str(path)):
-            raise DataError(f"{path}: there is no such file. Check the path.")
-        matches = [
-            match for match in map(Path, sorted(glob.glob(str(path), recursive=True))) if match.is_file()
-        ]
-        if not matches:
-            raise DataError(f"{path}: no file matches this pattern. Check the path.")
-        paths += matches
+        try:
+            paths += _expand_one(path)
+        except OSError as error:
+            raise DataError(
+                f"{path}: cannot be read ({error.strerror}). Check the path and its permissions."
+            ) from error
     return paths
+
+
+def _expand_one(path: Path) -> list[Path]:
+    """Does that for one path or pattern; raises OSError where the system does not let it look."""
+    if path.is_dir():
+        raise DataError(f"{path} is a directory. Name the files in it, for example with {path / '*'}.")
+    if path == STANDARD_INPUT or path.exists():
+        return [path]
+    if not glob.has_magic(str(path)):
+        raise DataError(f"{path}: there is no such file. Check the path.")
+    matches = [match for match in map(Path, sorted(glob.glob(str(path), recursive=True))) if match.is_file()]
+    if not matches:
+        raise DataError(f"{path}: no file matches this pattern. Check the path.")
+    return matches
 
 
 def read_once(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """What elmo-pretrain is given to read becomes files of tokenised sentences."""
 
+import errno
 import gzip
 import io
 import json
@@ -90,6 +91,20 @@ def test_what_is_measured_on_is_not_trained_on(tmp_path: Path) -> None:
         check_apart([held_out], link)
     with pytest.raises(ConfigError, match=r"Standard input \(-\) is given twice"):
         check_apart([Path("-")], Path("-"))
+
+
+def test_a_path_that_the_system_does_not_let_us_look_at_is_said(
+    tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DataError, match=r"xx: cannot be read \(File name too long\)\. Check the path"):
+        opened(tmp_path / ("x" * 300), kept=kept)
+
+    def denied(self: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "is_dir", denied)
+    with pytest.raises(DataError, match=r"mine\.txt: cannot be read \(Permission denied\)\. Check the path"):
+        opened(tmp_path / "mine.txt", kept=kept)
 
 
 def test_a_missing_file_is_said_before_another_is_read(table: Path, kept: Path) -> None:
