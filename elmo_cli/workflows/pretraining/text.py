@@ -167,7 +167,7 @@ def _as_table(path: Path, data: DataConfig) -> DataConfig | None:
         return None
     if data.format is not None or (data.text_column is not None and _has_columns(path, data)):
         return data
-    return replace(data, format="lines") if data.encoding is not None else None
+    return replace(data, format="lines", text_column=None) if data.encoding is not None else None
 
 
 def _has_columns(path: Path, data: DataConfig) -> bool:

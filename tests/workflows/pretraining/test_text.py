@@ -167,6 +167,10 @@ def test_plain_text_in_another_encoding_is_read(tmp_path: Path, kept: Path) -> N
     path.write_bytes("Señor , no .\n".encode("cp1252"))
     (text,) = opened(path, kept=kept, encoding="cp1252")
     assert sentences(text) == [["Señor", ",", "no", "."]]
+    table = tmp_path / "b.csv"
+    table.write_bytes("stars,review\n1,Sí\n".encode("cp1252"))
+    texts = opened(path, table, kept=kept, encoding="cp1252", text_column="review")
+    assert [sentences(text) for text in texts] == [[["Señor", ",", "no", "."]], [["Sí"]]]
 
 
 def stdin(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
