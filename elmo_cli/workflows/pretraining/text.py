@@ -1,5 +1,6 @@
 """What elmo-pretrain is given to read → files with one tokenised sentence a line."""
 
+import codecs
 import glob
 import itertools
 import logging
@@ -18,7 +19,7 @@ from elmo_cli.files import atomic_write
 from elmo_cli.text.cells import texts_of
 from elmo_cli.text.columns import jsonl_column, obvious_jsonl_column, resolve_column, table_name
 from elmo_cli.text.formats import kind_of_name
-from elmo_cli.text.sniffing import sniff_format
+from elmo_cli.text.sniffing import sniff_format, sniff_head
 from elmo_cli.text.tables import stream_table
 from elmo_cli.text.tokens import tokenizer
 from elmo_cli.workflows.pretraining.config import PretrainConfig
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 STANDARD_INPUT = Path("-")
 _ROWS_AT_ONCE = 10_000
+_LINES_OF_HEAD = 1_000  # of compressed text, to tell a table by
 _GIVEN_TWICE = "Standard input (-) is given twice, but it can be read only once."
 
 
@@ -155,19 +157,22 @@ def read_once(path: Path) -> bool:
 
 def _as_table(path: Path, data: DataConfig) -> DataConfig | None:
     """Returns how to read a table; None for plain text in UTF-8."""
-    compressed = path.suffix == ".gz"
-    if kind_of_name(path.stem if compressed else path) is not None:
-        if compressed and data.format != "lines":
-            raise DataError(
-                f"{path} is a compressed table. Unpack it, or pipe it in: "
-                f"gunzip -c {path} | elmo-pretrain - --text-column NAME …"
-            )
-        return data
-    if compressed:
+    if path.suffix == ".gz":
+        _check_compressed(path, data)
         return None
-    if data.format is not None or (data.text_column is not None and _has_columns(path, data)):
+    if kind_of_name(path) is not None or _is_told_table(data):
         return data
+    if data.text_column is not None and _has_columns(path, data):
+        return data
+    _warn_of_column(path, data)
     return replace(data, format="lines", text_column=None) if data.encoding is not None else None
+
+
+def _is_told_table(data: DataConfig) -> bool:
+    """Whether files of any name are tables by what is said of cells; a named column must be looked for."""
+    if data.format is not None or data.delimiter is not None:
+        return True
+    return data.text_column is None and (data.quoting is not None or data.header is not None)
 
 
 def _has_columns(path: Path, data: DataConfig) -> bool:
@@ -175,6 +180,44 @@ def _has_columns(path: Path, data: DataConfig) -> bool:
     return (
         read_once(path) or sniff_format(path, data, expected_columns=[str(data.text_column)]).kind != "lines"
     )
+
+
+def _warn_of_column(path: Path, data: DataConfig) -> None:
+    if data.text_column is not None:
+        logger.warning(
+            '%s: no column "%s" is found in it, so it is read as plain text. If it is a table, say of which '
+            "kind with --format.",
+            path,
+            data.text_column,
+        )
+
+
+def _check_compressed(path: Path, data: DataConfig) -> None:
+    """Refuses a table, and text in another encoding than UTF-8: neither is read from a .gz."""
+    if data.encoding is not None and codecs.lookup(data.encoding).name not in ("utf-8", "utf-8-sig"):
+        raise DataError(
+            f"{path}: compressed text must be UTF-8, but --encoding is {data.encoding}. Unpack it, or pipe "
+            f"it in: gunzip -c {path} | elmo-pretrain - --encoding {data.encoding} …"
+        )
+    if data.format != "lines" and (
+        kind_of_name(path.stem) is not None or _is_told_table(data) or _has_columns_inside(path, data)
+    ):
+        raise DataError(
+            f"{path} is a compressed table. Unpack it, or pipe it in: "
+            f"gunzip -c {path} | elmo-pretrain - --text-column NAME …"
+        )
+    _warn_of_column(path, data)
+
+
+def _has_columns_inside(path: Path, data: DataConfig) -> bool:
+    """Whether compressed text has the column that was named, if one was."""
+    if data.text_column is None or read_once(path):
+        return False
+    head = "".join(itertools.islice(read_lines(path), _LINES_OF_HEAD)).encode()
+    if not head:
+        return False
+    expected = [data.text_column]
+    return sniff_head(head, data, name=str(path), complete=True, expected_columns=expected).kind != "lines"
 
 
 def _tokenise(path: Path, reading: DataConfig | None, tokenizer_name: str | None, target: Path) -> None:

@@ -4,6 +4,7 @@ import errno
 import gzip
 import io
 import json
+import logging
 import os
 import re
 import threading
@@ -152,6 +153,47 @@ def test_a_table_without_an_ending_is_one_when_a_column_is_named(tmp_path: Path,
     plain.write_text("Plain text stays , too .\nAlso this , of course , my review .\n")
     texts = opened(path, packed, plain, kept=kept, text_column="review")
     assert [text.path for text in texts[1:]] == [packed, plain]
+
+
+def test_what_tells_how_cells_are_parted_makes_a_table_of_any_file(tmp_path: Path, kept: Path) -> None:
+    path = tmp_path / "reviews.txt"
+    path.write_text("stars;review\n1;It's dull.\n2;It's not.\n")
+    (text,) = opened(path, kept=kept, delimiter=";")
+    assert sentences(text)[0] == ["It", "'s", "dull", "."]
+    # Where a column is named, too, it decides.
+    plain = tmp_path / "plain.txt"
+    plain.write_text("Plain text .\n")
+    assert opened(path, plain, kept=kept, header=True, text_column="review")[1].path == plain
+
+
+def test_a_compressed_table_is_one_by_what_is_in_it_or_said_of_it(tmp_path: Path, kept: Path) -> None:
+    packed = tmp_path / "reviews.gz"
+    packed.write_bytes(gzip.compress(b"stars,review\n1,It's dull\n"))
+    for told in ({"text_column": "review"}, {"format": "csv"}, {"delimiter": ","}, {"header": False}):
+        with pytest.raises(DataError, match=r"reviews\.gz is a compressed table.*gunzip -c"):
+            opened(packed, kept=kept, **told)
+    with pytest.raises(DataError, match=r"reviews\.gz: compressed text must be UTF-8.*gunzip -c.*cp1252"):
+        opened(packed, kept=kept, encoding="cp1252")
+    assert opened(packed, kept=kept, encoding="UTF8")[0].path == packed
+    (tmp_path / "empty.gz").write_bytes(gzip.compress(b""))
+    opened(tmp_path / "empty.gz", kept=kept, text_column="review")
+
+
+def test_plain_text_may_have_the_name_of_a_compressed_table(tmp_path: Path, kept: Path) -> None:
+    packed = tmp_path / "talk.csv.gz"
+    packed.write_bytes(gzip.compress(b"Plain text , as said .\n"))
+    assert opened(packed, kept=kept, format="lines")[0].path == packed
+
+
+@pytest.mark.parametrize("name", ["data.txt", "data.txt.gz"])
+def test_a_column_that_is_not_found_is_said(
+    tmp_path: Path, kept: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    text = b"stars,review\n1,It's dull\n"
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    opened(tmp_path / name, kept=kept, text_column="reviw")
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert f'{name}: no column "reviw" is found in it, so it is read as plain text.' in warning
 
 
 def test_plain_text_is_tokenised_when_that_is_asked_for(tmp_path: Path, kept: Path) -> None:
