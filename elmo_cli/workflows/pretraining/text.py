@@ -3,6 +3,7 @@
 import codecs
 import glob
 import itertools
+import json
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -77,6 +78,8 @@ def open_texts(
     texts = []
     for i, path in enumerate(paths):
         reading, once = _as_table(path, config.data), read_once(path)
+        if reading is None and not once and config.data.format != "lines":
+            _check_sentence(next(read_lines(path), ""), str(path))
         if not once and reading is None and config.tokenizer in (None, "whitespace"):
             texts.append(TextFile(path.name, path, path))
             continue
@@ -236,8 +239,26 @@ def _plain_texts(path: Path) -> Iterator[Sequence[str]]:
     """Yields lines, some at a time."""
     is_standard_input = path == STANDARD_INPUT
     lines = decode_lines(sys.stdin.buffer, "standard input") if is_standard_input else read_lines(path)
+    if read_once(path):  # of any other text that was done before
+        first = next(lines, "")
+        _check_sentence(first, "standard input" if is_standard_input else str(path))
+        lines = itertools.chain([first], lines)
     while some := list(itertools.islice(lines, _ROWS_AT_ONCE)):
         yield some
+
+
+def _check_sentence(line: str, name: str) -> None:
+    """Refuses text whose first line shows that it is JSONL."""
+    if not line.startswith("{"):
+        return
+    try:
+        json.loads(line)
+    except ValueError:
+        return
+    raise DataError(
+        f"{name}: its first line is a JSON object, not a sentence. Give --format jsonl with --text-column "
+        "NAME; or --format lines, if it is to be read as it is."
+    )
 
 
 def _column(path: Path, data: DataConfig) -> Iterator[Sequence[str]]:

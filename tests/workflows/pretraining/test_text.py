@@ -196,6 +196,23 @@ def test_a_column_that_is_not_found_is_said(
     assert f'{name}: no column "reviw" is found in it, so it is read as plain text.' in warning
 
 
+def test_objects_are_no_sentences(tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b'{"text": "one"}\n{"text": "two"}\n'
+    (tmp_path / "a.txt").write_bytes(content)
+    (tmp_path / "b.gz").write_bytes(gzip.compress(content))
+    for name in ("a.txt", "b.gz"):
+        for settings in ({}, {"tokenizer": "treebank"}):
+            with pytest.raises(DataError, match=rf"{name}: its first line is a JSON object.*--format jsonl"):
+                opened(tmp_path / name, kept=kept, **settings)
+    stdin(monkeypatch, content)
+    with pytest.raises(DataError, match="standard input: its first line is a JSON object"):
+        opened(Path("-"), kept=kept)
+    assert opened(tmp_path / "b.gz", kept=kept, format="lines")
+    assert sentences(opened(tmp_path / "a.txt", kept=kept, format="lines")[0])[0] == ['{"text":', '"one"}']
+    (tmp_path / "c.txt").write_text("{ curly } words\n")
+    assert opened(tmp_path / "c.txt", kept=kept)
+
+
 def test_plain_text_is_tokenised_when_that_is_asked_for(tmp_path: Path, kept: Path) -> None:
     packed = tmp_path / "a.txt.gz"
     packed.write_bytes(gzip.compress(b"It's dull.\n\nDon't!\n"))
