@@ -59,6 +59,7 @@ def test_what_is_given_arrives(corpus: Path, tmp_path: Path, monkeypatch: pytest
     )
     given = "--text-column review --no-header --tokenizer whitespace --cased --init bundled"
     invoke("pretrain", corpus, corpus, "-o", tmp_path / "out", *given.split(), "--vocabulary", "words.txt")
+    invoke("pretrain", corpus, corpus, "-o", tmp_path / "out", "--resume")
     assert seen == [
         (PretrainConfig(**paths), False),
         (PretrainConfig(**paths, minutes=None, max_tokens=300, seed=5, licence="CC0"), True),
@@ -73,6 +74,7 @@ def test_what_is_given_arrives(corpus: Path, tmp_path: Path, monkeypatch: pytest
             ),
             False,
         ),
+        (PretrainConfig(**paths, minutes=None), True),
     ]
 
 

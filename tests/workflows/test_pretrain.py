@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -161,6 +162,36 @@ def test_a_finished_run_can_be_given_more_time(trained, texts: Path) -> None:
     assert 15_000 <= state["progress"]["tokens"] < 15_800
     assert state["place"]["passes"] >= 2
     assert result.perplexity.forward < before.perplexity.forward * 1.2
+
+
+def test_a_training_goes_on_with_its_budget_where_none_is_given(
+    texts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_for(texts, tmp_path, max_tokens=300)
+    pretrain(config)
+    pretrain(replace(config, max_tokens=700), resume=True)  # what was told last
+    path = tmp_path / "checkpoint" / "state.npz"
+    facts = read_facts(path)
+    # As after a kill.
+    with np.load(path) as saved:
+        variables = [keras.Variable(saved[name]) for name in saved.files if name != "facts"]
+    save_checkpoint(path, variables, facts | {"max_tokens": 1200, "minutes": 90.5})
+    with caplog.at_level(logging.INFO):
+        result = pretrain(replace(config, max_tokens=None), resume=True)
+    assert "Its budget stays as it was: --minutes 90.5 --tokens 1200." in caplog.text
+    assert "all of its budget" not in caplog.text
+    assert 1200 <= result.progress.tokens < 2000
+    facts = read_facts(path)
+    assert (facts["minutes"], facts["max_tokens"]) == (90.5, 1200)
+    with caplog.at_level(logging.INFO):
+        pretrain(replace(config, max_tokens=None), resume=True)
+    assert "That is all of its budget. Give more with --minutes or --tokens." in caplog.text
+
+    old = {name: fact for name, fact in facts.items() if name not in ("minutes", "max_tokens")}
+    save_checkpoint(path, variables, old)
+    with pytest.raises(ConfigError, match=r"state\.npz does not know how long.*--minutes or --tokens"):
+        pretrain(replace(config, max_tokens=None), resume=True)
+    assert pretrain(replace(config, max_tokens=1600), resume=True).progress.tokens >= 1600
 
 
 def test_a_checkpoint_is_one_file_that_is_moved_in_one_step(trained) -> None:

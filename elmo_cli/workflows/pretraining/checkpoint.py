@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +14,15 @@ from elmo_cli import files
 from elmo_cli.bilm.batches import Place
 from elmo_cli.bilm.held_out import HeldOut
 from elmo_cli.bilm.options import BiLMOptions
-from elmo_cli.errors import DataError, RunError
+from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.training.early_stopping import StoppingState
 from elmo_cli.training.stream import Progress, read_facts, save_checkpoint
 from elmo_cli.workflows.pretraining.config import PretrainConfig
 from elmo_cli.workflows.pretraining.corpus import PretrainCorpus
 from elmo_cli.workflows.pretraining.log import LogEntry
 from elmo_cli.workflows.pretraining.text import TextFile
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 2  # version 1 was two files
 
@@ -69,6 +72,8 @@ class Checkpoint:
         stopping: What early stopping needs to go on, in phases that have it.
         log: What was measured so far.
         commands: The command lines so far, the first one first.
+        minutes: Most training time as it was told last, or None; see `with_budget`.
+        max_tokens: Most tokens to train on, the same.
     """
 
     identity: Identity
@@ -83,6 +88,8 @@ class Checkpoint:
     stopping: StoppingState | None = None
     log: tuple[LogEntry, ...] = ()
     commands: tuple[str, ...] = ()
+    minutes: float | None = None
+    max_tokens: int | None = None
 
     @classmethod
     def at_start(cls, identity: Identity, corpus: PretrainCorpus) -> Self:
@@ -119,6 +126,24 @@ class Checkpoint:
             return cls(**{name: _READERS.get(name, _as_it_is)(value) for name, value in facts.items()})
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path}: not the state of a pre-training ({error}).") from error
+
+    def with_budget(self, path: Path, config: PretrainConfig) -> PretrainConfig:
+        """Returns what a training is told that goes on, with the budget it had where none is given now.
+
+        Raises:
+            ConfigError: If none is given, and the checkpoint is of a version that did not keep it.
+        """
+        if config.minutes is not None or config.max_tokens is not None:
+            return config
+        if self.minutes is None and self.max_tokens is None:
+            raise ConfigError(
+                f"{path} does not know how long this training was to be. Say it: --minutes or --tokens, "
+                "counted from its beginning."
+            )
+        minutes = [] if self.minutes is None else [f"--minutes {self.minutes:g}"]
+        tokens = [] if self.max_tokens is None else [f"--tokens {self.max_tokens}"]
+        logger.info("Its budget stays as it was: %s.", " ".join(minutes + tokens))
+        return dataclasses.replace(config, minutes=self.minutes, max_tokens=self.max_tokens)
 
     def check_identity(self, path: Path, now: Identity) -> None:
         """Compares with the training that wants to go on.

@@ -25,7 +25,8 @@ class PretrainConfig:
         init: Handle of a native ELMo to go on with, or None to begin with random weights.
         size: Name of a shape in `bilm.sizes.SIZES`, or path of an options.json. When absent, that of the
             ELMo to go on with, or ``mini``.
-        minutes: Most training time, or None. Reading the text, and the look at it for a first softmax, come
+        minutes: Most training time, or None; with neither this nor `max_tokens` a training that is gone on
+            with keeps its budget. Reading the text, and the look at it for a first softmax, come
             on top.
         max_tokens: Most tokens to train on, or None.
         vocabulary: A list of the words that are predicted, one a line; else the most frequent ones are.
