@@ -174,7 +174,8 @@ class Checkpoint:
 
 def _read_place(facts: dict[str, Any]) -> Place:
     doubled_from = facts.pop("doubled_from")
-    return Place(**facts, doubled_from=tuple(doubled_from) if doubled_from else None)
+    pool_tokens = facts.pop("pool_tokens", None)  # former versions knew no limit
+    return Place(**facts, doubled_from=tuple(doubled_from) if doubled_from else None, pool_tokens=pool_tokens)
 
 
 def _as_it_is(value: Any) -> Any:
