@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from elmo_cli.config import RunConfig
+from elmo_cli.counts import counted
 from elmo_cli.errors import DataError, RunError
 from elmo_cli.files import write_text
 from elmo_cli.workflows.new_run import NewRun
@@ -98,9 +99,11 @@ def _pretrain(config: RunConfig, directory: RunDirectory, handle: str, text: str
     try:
         return pretrain(_pretrain_config(config, handle, texts, output), resume=resume)
     except DataError as error:
+        num_rows = counted(text.count("\n"), "row")
         raise DataError(
-            f"{config.data.train}: its texts are too few, or too much alike, to adapt an ELMo to them: none "
-            "can be held out to measure on. Give more rows, or leave out --adapt."
+            f"{config.data.train}: its texts are too few, or too much alike, to adapt an ELMo to them: of "
+            f"{num_rows} none can be held out to measure on. Give more rows, or leave "
+            "out --adapt."
         ) from error
 
 
