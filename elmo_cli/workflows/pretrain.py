@@ -10,7 +10,7 @@ from elmo_cli.bilm.perplexity import Perplexity
 from elmo_cli.bilm.softmax import Softmax
 from elmo_cli.elmo.precision import choose_precision
 from elmo_cli.errors import ConfigError
-from elmo_cli.training.stream import Budget, Progress, load_checkpoint
+from elmo_cli.training.stream import Budget, LossError, Progress, load_checkpoint
 from elmo_cli.workflows.papers import CARD_FILE, LICENCE_FILE, copy_beside
 from elmo_cli.workflows.pretraining.card import model_card
 from elmo_cli.workflows.pretraining.checkpoint import Checkpoint, Identity, identity_of
@@ -42,8 +42,8 @@ def pretrain(config: PretrainConfig, *, resume: bool = False, command: str = "")
         The perplexity on the held-out text, and how far it came.
 
     Raises:
-        ConfigError: For an unknown size, or no budget where no earlier process was told one; if the loss is
-            not a number any more.
+        ConfigError: For an unknown size, or no budget where no earlier process was told one.
+        LossError: If the loss is not a number any more.
         DataError: If a text cannot be read or the corpus is empty.
         SourceError: If the ELMo to begin with is not available.
         RunError: If the output exists already or cannot be written, another process trains there, there
@@ -151,7 +151,15 @@ class _Pretraining:
                 # More would not help where training ended since nothing got better.
                 if number == len(plans) - 1 and Budget.spent(phase.budget, saved.progress) >= 1.0:
                     logger.info("That is all of its budget. Give more with --minutes or --tokens.")
-            self.earlier = total(self.earlier, phase.train(self.pause))
+            try:
+                progress = phase.train(self.pause)
+            except LossError as error:
+                elsewhere = " and another -o" if self.state_path.is_file() else ""
+                raise LossError(
+                    f'Phase "{phase.plan.name}": {error} Begin again with a --learning-rate below '
+                    f"{phase.plan.told_rate:g}{elsewhere}."
+                ) from error
+            self.earlier = total(self.earlier, progress)
 
     def pause(self, phase: Phase, progress: Progress) -> None:
         """Saves a checkpoint, and the ELMo as it is; measures."""

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elmo_cli.errors import ConfigError, RunError
+from elmo_cli.errors import RunError
 from elmo_cli.training import stream
 from elmo_cli.training.stream import (
     Budget,
+    LossError,
     Progress,
     Schedule,
     fit_stream,
@@ -129,7 +130,7 @@ def test_a_resumed_training_goes_on_counting(clock: Clock) -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_loss_that_is_no_number_stops_and_saves_nothing(clock: Clock, value: float) -> None:
     run = Run(clock, losses=lambda step: [1.0, value if step == 3 else 2.0])
-    with pytest.raises(ConfigError, match=r"not a number any more after 3 steps.*--learning-rate"):
+    with pytest.raises(LossError, match=r"The loss is not a number any more after 3 steps\."):
         run.fit()
     assert run.pauses == []
 

@@ -41,7 +41,8 @@ class PretrainConfig:
             network, as it mostly is, it slows learning down.
         num_negatives: Distinct words per batch against which the true ones are scored.
         optimizer: ``muon``, which learns more per token, or ``adam``.
-        learning_rate: The optimizer's highest step size; when absent, see `highest_rate`.
+        learning_rate: The optimizer's highest step size; when absent, see `highest_rate`. A first softmax is
+            learned with five times as much, but no more than 0.005.
         precision: ``bfloat16`` for the matrix products where the processor does them fast.
         checkpoint_minutes: Minutes between two checkpoints.
         held_out_tokens: Tokens of the held-out text measured at each checkpoint; all at the end.

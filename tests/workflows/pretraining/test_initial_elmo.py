@@ -14,7 +14,7 @@ from elmo_cli.bilm.options import BiLMOptions, CharacterCNNOptions, LSTMOptions
 from elmo_cli.bilm.weights import read_weights, write_weights
 from elmo_cli.elmo.source import resolve
 from elmo_cli.errors import ConfigError, RunError, SourceError
-from elmo_cli.training.stream import read_facts
+from elmo_cli.training.stream import LossError, read_facts
 from elmo_cli.workflows.pretrain import PretrainConfig, pretrain
 from elmo_cli.workflows.pretraining.corpus import PretrainCorpus
 from elmo_cli.workflows.pretraining.initial_elmo import InitialElmo
@@ -160,6 +160,30 @@ def test_training_ends_before_it_overfits_and_the_best_weights_are_kept(
     assert result.perplexity.nats == pytest.approx(min(measures), abs=1e-6)
     assert max(measures[measures.index(min(measures)) :]) > min(measures)  # it began to overfit
     assert result.perplexity.nats <= result.before.nats
+
+
+@pytest.mark.parametrize(
+    ("stop", "message"),
+    [
+        ((0, 2), r'Phase "softmax alone": .* after 2 steps\. Begin .* --learning-rate below 0\.001\.$'),
+        ((1, 3), r'Phase "whole model": .* after 3 steps\. .* --learning-rate below 0\.01 and another -o\.$'),
+    ],
+)
+def test_a_loss_that_is_no_number_is_said_with_phase_and_way_out(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: tuple[int, int], message: str
+) -> None:
+    next_batch = Phase.next_batch
+
+    def diverging(self, progress):
+        if (self.number, progress.steps) == stop:
+            bias = self.model.language_model.softmax_bias
+            bias.assign(np.nan * bias)
+        return next_batch(self, progress)
+
+    monkeypatch.setattr(Phase, "next_batch", diverging)
+    with pytest.raises(LossError, match=message):
+        pretrain(adaptation(folder, tmp_path / "elmo"))
+    assert (tmp_path / "elmo").exists() == (stop[0] > 0)
 
 
 def test_what_makes_it_worse_is_thrown_away(
