@@ -338,6 +338,10 @@ def test_a_budget_and_a_known_size_are_needed(texts: Path, tmp_path: Path) -> No
         ConfigError, match=r"--size huge: neither a known size \(tiny, mini, small, medium, original\)"
     ):
         pretrain(replace(config, size="huge"))
+    without_marks = replace(SIZES["tiny"], sentence_marks=False)
+    (tmp_path / "options.json").write_text(without_marks.to_json())
+    with pytest.raises(ConfigError, match=r"options\.json: .* reads no marks .*\"sentence_marks\": false"):
+        pretrain(replace(config, size=str(tmp_path / "options.json")))
     (tmp_path / "options.json").write_text("{}")
     with pytest.raises(SourceError, match=r"options\.json: not the options"):
         pretrain(replace(config, size=str(tmp_path / "options.json")))
