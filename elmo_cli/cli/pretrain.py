@@ -1,5 +1,6 @@
 """elmo-pretrain: texts → an ELMo of one's own."""
 
+import logging
 import math
 import shlex
 import sys
@@ -14,6 +15,8 @@ from elmo_cli.cli.startup import start_tensorflow
 from elmo_cli.config import MAX_SEED
 from elmo_cli.config_yaml import load_config
 from elmo_cli.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 
 class _FiniteRange(click.FloatRange):
@@ -202,4 +205,5 @@ def main(
     config = PretrainConfig(
         corpus=corpus, output=output, data=data, minutes=minutes, max_tokens=max_tokens, **settings
     )
-    pretrain(config, resume=resume, command=shlex.join(["elmo-pretrain", *sys.argv[1:]]))
+    result = pretrain(config, resume=resume, command=shlex.join(["elmo-pretrain", *sys.argv[1:]]))
+    logger.info("Done: %s. Use it with: elmo-train --elmo %s", result.perplexity, shlex.quote(str(output)))

@@ -128,9 +128,7 @@ class _Pretraining:
                     "Interrupted. A checkpoint stands in %s; go on with --resume.", self.state_path
                 )
             raise
-        result = self.finish(perplexity)
-        logger.info("Done: %s. Use it with: elmo-train --elmo %s", result.perplexity, self.config.output)
-        return result
+        return self.finish(perplexity)
 
     def train(self) -> None:
         """Goes through the phases that are left."""
@@ -150,7 +148,7 @@ class _Pretraining:
                 )
                 # More would not help where training ended since nothing got better.
                 if number == len(plans) - 1 and Budget.spent(phase.budget, saved.progress) >= 1.0:
-                    logger.info("That is all of its budget. Give more with --minutes or --tokens.")
+                    logger.info("That is all of its budget; to go on learning, give it more.")
             try:
                 progress = phase.train(self.pause)
             except LossError as error:

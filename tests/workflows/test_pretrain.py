@@ -185,7 +185,7 @@ def test_a_training_goes_on_with_its_budget_where_none_is_given(
     assert (facts["minutes"], facts["max_tokens"]) == (90.5, 1200)
     with caplog.at_level(logging.INFO):
         pretrain(replace(config, max_tokens=None), resume=True)
-    assert "That is all of its budget. Give more with --minutes or --tokens." in caplog.text
+    assert "That is all of its budget; to go on learning, give it more." in caplog.text
 
     old = {name: fact for name, fact in facts.items() if name not in ("minutes", "max_tokens")}
     save_checkpoint(path, variables, old)

@@ -59,13 +59,13 @@ class InitialElmo:
         source = native_source(resolve(handle))
         if source is None or source.options_path is None or source.weights_path is None:
             raise ConfigError(
-                f"--init {handle}: a TensorFlow Hub module cannot be gone on with. Give a native ELMo: "
+                f"{handle}: a TensorFlow Hub module cannot be gone on with. Give a native ELMo: "
                 "bundled, or options.json with HDF5 weights."
             )
         options = BiLMOptions.from_json(source.options_path)
         if not options.sentence_marks:
             raise ConfigError(
-                f"--init {handle}: this ELMo reads no marks of a sentence's begin and end, so that there is "
+                f"{handle}: this ELMo reads no marks of a sentence's begin and end, so that there is "
                 "no first word to predict, and it cannot be gone on with. Give another one, such as bundled."
             )
         kept = source.weights_path.with_name(FILE_NAME)

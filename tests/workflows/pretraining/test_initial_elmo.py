@@ -254,7 +254,7 @@ def test_a_hub_module_is_gone_on_with_where_our_network_can(
     read_weights(bilm, folder / "general" / "weights.hdf5")
     handle = str(write_hub_module(bilm, tmp_path / "hub"))
     if not marks:
-        with pytest.raises(ConfigError, match=r"--init .*hub: this ELMo reads no marks"):
+        with pytest.raises(ConfigError, match=r"hub: this ELMo reads no marks"):
             InitialElmo.find(handle)
         return
     initial = InitialElmo.find(handle)
