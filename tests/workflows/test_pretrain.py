@@ -204,8 +204,10 @@ def test_a_checkpoint_is_one_file_that_is_moved_in_one_step(trained) -> None:
     [
         ({"seed": 14}, "--seed: it was 13, it is 14"),
         ({"batch_tokens": 400}, "--batch-tokens: it was 200, it is 400"),
-        ({"size": "mini"}, "--size: it was "),
-        ({"precision": "bfloat16"}, "--precision: it was float32, it is mixed_bfloat16"),
+        ({"size": "mini"}, "--size: it was tiny, it is mini"),
+        ({"precision": "bfloat16"}, "--precision: it was float32, it is bfloat16"),
+        ({"cased": True}, "--cased: it was not given, it is given"),
+        ({"cased": False}, "--cased: it was not given, it is --lower-cased"),
         ({"corpus": ("held_out.txt",)}, r"text file 1: it was train\.txt, \d+ bytes.*it is held_out\.txt"),
         ({"corpus": ("train.txt", "held_out.txt")}, "number of text files: it was 1, it is 2"),
     ],

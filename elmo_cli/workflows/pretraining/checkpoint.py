@@ -14,6 +14,7 @@ from elmo_cli import files
 from elmo_cli.bilm.batches import Place
 from elmo_cli.bilm.held_out import HeldOut
 from elmo_cli.bilm.options import BiLMOptions
+from elmo_cli.bilm.sizes import SIZES
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.training.early_stopping import StoppingState
 from elmo_cli.training.stream import Progress, read_facts, save_checkpoint
@@ -53,6 +54,8 @@ _OF_TABLES = ("text_column", "format", "delimiter", "encoding", "quoting", "head
 
 # Settings that elmo-pretrain has no flag for: they differ only between versions, or where Python sets them.
 _WITHOUT_FLAG = {"--num-negatives", "--max-sentence-tokens", "--lower-share", "--held-out-tokens"}
+
+_NEGATIVES = {"--cased": "--lower-cased", "--quoting": "--no-quoting", "--header": "--no-header"}
 
 
 @dataclass(frozen=True)
@@ -155,8 +158,8 @@ class Checkpoint:
             if self.identity.get(name) != now.get(name):
                 raise RunError(
                     f"{path}: the training began with other text or settings. {_called(name)}: it was "
-                    f"{_short(self.identity.get(name))}, it is {_short(now.get(name))}. Go on with what it "
-                    "began with, or start anew with another -o."
+                    f"{_said(name, self.identity)}, it is {_said(name, now)}. Go on with what it began with, "
+                    "or start anew with another -o."
                 )
 
     def check_measured(self, path: Path, corpus: PretrainCorpus) -> None:
@@ -234,16 +237,34 @@ def identity_of(
             settings["--vocabulary"] = f"SHA-256 {files.sha256(config.vocabulary)}"
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror}).") from error
-    return identity | {"--size": json.dumps(options.to_dict()), "--precision": policy} | settings
+    return identity | {"--size": _size(options), "--precision": policy} | settings
+
+
+def _size(options: BiLMOptions) -> str:
+    return json.dumps(options.to_dict())
 
 
 def _called(name: str) -> str:
     """Returns what a message calls a part of an identity: a flag only where there is one."""
+    if name == "--init":
+        return "ELMo to begin with"  # elmo-train has another flag for it
     if name not in _WITHOUT_FLAG:
         return name
     return f"setting {name.removeprefix('--').replace('-', '_')} (of Python, or another version of elmo-cli)"
 
 
-def _short(value: Any) -> str:
+def _said(name: str, identity: Identity) -> str:
+    """Returns the value of a part of an identity as it would be given to its flag."""
+    value = identity.get(name)
+    if value is None or value is True:
+        return "not given" if value is None else "given"
+    if value is False:
+        return _NEGATIVES[name]
     text = str(value)
+    if name == "--init":
+        text = f"one with the fingerprint {text}"
+    elif name == "--precision":
+        text = text.removeprefix("mixed_")
+    elif name == "--size":
+        text = next((size for size in SIZES if _size(SIZES[size]) == text), text)
     return text if len(text) <= 300 else f"{text[:300]}..."

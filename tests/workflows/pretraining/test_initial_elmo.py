@@ -293,5 +293,5 @@ def test_other_weights_do_not_go_on(adapted, folder: Path, tmp_path: Path) -> No
     (tmp_path / "options.json").write_text(OPTIONS.to_json())
     write_weights(bilm, tmp_path / "weights.hdf5")
     config = adaptation(folder, adapted[0], init=str(tmp_path))
-    with pytest.raises(RunError, match=r"--init: it was [0-9a-f]{64}"):
+    with pytest.raises(RunError, match=r"ELMo to begin with: it was one with the fingerprint [0-9a-f]{64}"):
         pretrain(config, resume=True)
