@@ -106,7 +106,7 @@ _POSITIVE = _FiniteRange(min=0, min_open=True)
         "--cased/--lower-cased",
         default=None,
         help_text="Whether The and the are two words to predict; what is read keeps its case.  "
-        "[default: lower-cased, or as the list is]",
+        "[default: lower-cased, or as the list or --init is]",
     ),
 )
 @options.section(

@@ -32,8 +32,8 @@ class PretrainConfig:
         vocabulary: A list of the words that are predicted, one a line; else the most frequent ones are.
         vocabulary_size: Number of words that are predicted, where no list is given.
         cased: Whether "The" and "the" are two words to predict. When absent, a list with a capital letter
-            is cased, and words that are counted are lower-cased: fewer tokens are outside of them. What
-            is read keeps its case in any event.
+            is cased, and words that are counted are lower-cased, unless the ELMo to go on with predicts
+            cased ones: fewer tokens are outside of them. What is read keeps its case in any event.
         batch_tokens: Tokens per batch; twice as many after a twentieth of the budget.
         max_sentence_tokens: Longer sentences are cut into pieces.
         lower_share: Share of the sentences that are lower-cased, since many users' texts are.
