@@ -146,6 +146,8 @@ class _Pretraining:
                 logger.info(
                     "Going on after %.1f min, %.2f M tokens.", so_far.seconds / 60, so_far.tokens / 1e6
                 )
+                # The checkpoint was saved before this was measured, so that a kill meanwhile loses nothing.
+                self.measure(phase, so_far)
                 # More would not help where training ended since nothing got better.
                 if number == len(plans) - 1 and Budget.spent(phase.budget, saved.progress) >= 1.0:
                     logger.info("That is all of its budget; to go on learning, give it more.")
@@ -176,15 +178,20 @@ class _Pretraining:
         checkpoint.save(self.state_path, phase.variables)
         if not phase.stopping:  # what stops early has its best weights at the end
             self.model.write_elmo(self.config.output)
-        perplexity = self.model.perplexity(self.config.held_out_tokens)
         so_far = total(self.earlier, progress)
-        self.note(phase.plan.name, perplexity, so_far)
+        perplexity = self.measure(phase, so_far)
         logger.info(
             "Checkpoint after %.1f min: %s; about %.0f min left.",
             so_far.seconds / 60,
             perplexity,
             phase.seconds_left(progress) / 60,
         )
+
+    def measure(self, phase: Phase, so_far: Progress) -> Perplexity:
+        """Measures on a part of the held-out text, and remembers it."""
+        perplexity = self.model.perplexity(self.config.held_out_tokens)
+        self.note(phase.plan.name, perplexity, so_far)
+        return perplexity
 
     def note(self, point: str, perplexity: Perplexity, so_far: Progress) -> None:
         """Remembers what was measured, for the model card."""

@@ -151,6 +151,8 @@ def test_an_interrupted_run_goes_on_with_the_next_batch_and_ends_the_same(
     with caplog.at_level(logging.INFO):
         pretrain(config, resume=True)
     assert "Going on after" in caplog.text
+    # What was measured after the checkpoint was saved is in the log, too.
+    assert (output / "MODEL_CARD.md").read_text().count("| whole model |") == 2
     for one, other in zip(weights_of(output), weights_of(trained[0]), strict=True):
         np.testing.assert_array_equal(one, other)
 
