@@ -16,7 +16,9 @@ from elmo_cli.errors import DataError
 
 logger = logging.getLogger(__name__)
 
+# What is shuffled at once: so many sentences; fewer where they are as long as documents, to spare memory.
 _POOL_SENTENCES = 60_000
+_POOL_TOKENS = 4_000_000
 
 
 class Speller:
@@ -77,6 +79,7 @@ def equal_length_batches(
     max_tokens: int,
     lower_share: float,
     seed: int,
+    pool_tokens: int | None = _POOL_TOKENS,
     read: Reader = read_sentences,
 ) -> Iterator[list[list[str]]]:
     """Goes over the text once, shuffled, in batches of sentences of exactly one length.
@@ -90,6 +93,7 @@ def equal_length_batches(
         max_tokens: Most tokens of a sentence.
         lower_share: Share of the sentences that are lower-cased, in [0, 1].
         seed: Seed of the files' order, the sentences' order and lower-casing.
+        pool_tokens: Tokens after which a pool of sentences ends, None for any number.
         read: What gives the sentences of a file.
 
     Yields:
@@ -100,7 +104,7 @@ def equal_length_batches(
     sentences = itertools.chain.from_iterable(read(path) for path in files)
     waiting: dict[int, list[list[str]]] = defaultdict(list)
     for number in itertools.count():
-        if not (pool := list(itertools.islice(sentences, _POOL_SENTENCES))):
+        if not (pool := _next_pool(sentences, pool_tokens)):
             break
         tokens_per_batch = batch_tokens(number)
         for i, tokens in enumerate(pool):
@@ -121,6 +125,18 @@ def equal_length_batches(
     rest = [part for of_length in waiting.values() for part in _round_parts(of_length)]
     for i in rng.permutation(len(rest)):
         yield rest[i]
+
+
+def _next_pool(sentences: Iterator[list[str]], max_tokens: int | None) -> list[list[str]]:
+    """Returns the sentences that are shuffled next, none at the end."""
+    pool: list[list[str]] = []
+    num_tokens = 0
+    for tokens in itertools.islice(sentences, _POOL_SENTENCES):
+        pool.append(tokens)
+        num_tokens += len(tokens)
+        if max_tokens is not None and num_tokens >= max_tokens:
+            break
+    return pool
 
 
 def _round(rows: int) -> int:
@@ -149,11 +165,14 @@ class Place:
         passes: Whole passes over the text.
         batches: Batches of those passes.
         doubled_from: (pass, pool) from which on a batch holds twice the tokens; None so far.
+        pool_tokens: Tokens after which a pool of sentences ends, None for any number. It decides the order
+            of the text, and stays what it was when training began.
     """
 
     passes: int = 0
     batches: int = 0
     doubled_from: tuple[int, int] | None = None
+    pool_tokens: int | None = _POOL_TOKENS
 
 
 class CorpusBatches:
@@ -218,6 +237,7 @@ class CorpusBatches:
                 max_tokens=self.max_tokens,
                 lower_share=self.lower_share,
                 seed=self.seed + number,
+                pool_tokens=self.place.pool_tokens,
                 read=self.read,
             ):
                 count += 1

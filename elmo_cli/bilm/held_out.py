@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elmo_cli.bilm.corpus import read_sentences
+from elmo_cli.counts import counted
 from elmo_cli.errors import DataError
 
 # Enough tokens to measure perplexity within about 1 %; of a small text no more than every twentieth sentence.
@@ -58,7 +59,9 @@ def hold_out(paths: Sequence[Path], num_tokens: int) -> tuple[HeldOut, list[list
         if 0 < sum(map(len, sentences)) < num_tokens:
             return held_out, sentences
         one_in //= 2
+    num_sentences = sum(1 for path in paths for _ in read_sentences(path))
     raise DataError(
-        "The corpus is too small, or too much alike, to hold a part of it out. Give a text to measure "
-        "perplexity on with --held-out."
+        "The corpus is too small, or too much alike, to hold a part of it out: it has "
+        f"{counted(num_sentences, 'line')}, and one sentence a line is expected. Put each sentence on a line "
+        "of its own, or give a text to measure perplexity on with --held-out."
     )

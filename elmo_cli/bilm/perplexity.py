@@ -11,6 +11,9 @@ import numpy as np
 from elmo_cli.bilm.batches import Speller, language_model_batch
 from elmo_cli.bilm.vocabulary import UNKNOWN_ID, Vocabulary
 
+# Numbers, one per word, token and direction, that are computed at once: a quarter of a GiB.
+_MOST_LOGITS = 1 << 26
+
 
 @dataclass(frozen=True)
 class Perplexity:
@@ -58,12 +61,14 @@ def measure_perplexity(
         sentences: At least one; each at least one token.
         vocabulary: The words the model predicts.
         speller: Spells the tokens.
-        batch_tokens: Tokens per batch.
+        batch_tokens: Most tokens per batch; where the vocabulary is large there are fewer in one, to spare
+            memory, but no fewer than one sentence.
         max_tokens: About how many tokens to measure, in sentences spread evenly over all; None is all.
 
     Returns:
         The perplexities, in which each token has the same weight.
     """
+    batch_tokens = min(batch_tokens, _MOST_LOGITS // (2 * len(vocabulary)))
     total = sum(len(tokens) + 1 for tokens in sentences)
     stride = 1 if max_tokens is None else max(1, -(-total // max_tokens))
     by_length: dict[int, list[Sequence[str]]] = defaultdict(list)

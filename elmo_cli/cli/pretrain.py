@@ -1,5 +1,6 @@
 """elmo-pretrain: texts → an ELMo of one's own."""
 
+import logging
 import math
 import shlex
 import sys
@@ -14,6 +15,8 @@ from elmo_cli.cli.startup import start_tensorflow
 from elmo_cli.config import MAX_SEED
 from elmo_cli.config_yaml import load_config
 from elmo_cli.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 
 class _FiniteRange(click.FloatRange):
@@ -103,7 +106,7 @@ _POSITIVE = _FiniteRange(min=0, min_open=True)
         "--cased/--lower-cased",
         default=None,
         help_text="Whether The and the are two words to predict; what is read keeps its case.  "
-        "[default: lower-cased, or as the list is]",
+        "[default: lower-cased, or as the list or --init is]",
     ),
 )
 @options.section(
@@ -112,7 +115,7 @@ _POSITIVE = _FiniteRange(min=0, min_open=True)
         "--minutes",
         metavar="N",
         type=_POSITIVE,
-        help_text="Most training time.  [default: 60, without --tokens]",
+        help_text="Most training time.  [default: 60, without --tokens; with --resume as before]",
     ),
     options.option(
         "--tokens", "max_tokens", metavar="N", type=click.IntRange(1), help_text="Most tokens to train on."
@@ -176,7 +179,7 @@ def main(
 
     Writes options.json and weights.hdf5, which elmo-train --elmo DIR reads, with vocab.txt, softmax.npz and
     MODEL_CARD.md. A checkpoint is written every few minutes, and when you interrupt with Ctrl-C; --resume
-    goes on from it, with the same text and settings.
+    goes on from it, with the same text and settings, for as long as was told last, or is told now.
 
     With --init the ELMo is adapted to the text: a softmax is learned for it first, then everything, until
     held-out perplexity rises. The best weights are kept; perplexity is said before and after. The first
@@ -185,7 +188,7 @@ def main(
     and with --init a first look at it, come on top of --minutes.
     """
     console.start_messages(quiet=quiet, verbose=verbose)
-    if minutes is None and max_tokens is None:
+    if minutes is None and max_tokens is None and not resume:
         minutes = 60.0
     size_source = click.get_current_context().get_parameter_source("vocabulary_size")
     if flags["vocabulary"] is not None and size_source is not ParameterSource.DEFAULT:
@@ -202,4 +205,5 @@ def main(
     config = PretrainConfig(
         corpus=corpus, output=output, data=data, minutes=minutes, max_tokens=max_tokens, **settings
     )
-    pretrain(config, resume=resume, command=shlex.join(["elmo-pretrain", *sys.argv[1:]]))
+    result = pretrain(config, resume=resume, command=shlex.join(["elmo-pretrain", *sys.argv[1:]]))
+    logger.info("Done: %s. Use it with: elmo-train --elmo %s", result.perplexity, shlex.quote(str(output)))

@@ -1,10 +1,13 @@
 """An interruption that waits until a training step is done."""
 
 import contextlib
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+
+logger = logging.getLogger(__name__)
 
 
 class SecondInterrupt(KeyboardInterrupt):
@@ -16,7 +19,7 @@ def interrupted_between_steps() -> Iterator[Callable[[], None]]:
     """Keeps Ctrl-C from falling between a step and the counting of it.
 
     A checkpoint that is saved then would be a step ahead of its own count, and the step would be taken twice.
-    So is SIGTERM kept, where it is taken for Ctrl-C.
+    So is SIGTERM kept, where it is taken for Ctrl-C. That it was heard is said at once.
 
     Yields:
         What is to be called between two steps: it raises KeyboardInterrupt if Ctrl-C was pressed. Pressed a
@@ -36,6 +39,11 @@ def interrupted_between_steps() -> Iterator[Callable[[], None]]:
             if interrupted:
                 raise SecondInterrupt from error
             interrupted = True
+            # Here, because what is under way may take long; a thread can take the locks of logging twice.
+            logger.warning(
+                "Interrupted: finishing this step and saving a checkpoint. Press Ctrl-C again to stop at "
+                "once without saving."
+            )
 
     def check() -> None:
         if interrupted:

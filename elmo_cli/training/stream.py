@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from elmo_cli.counts import counted
 from elmo_cli.errors import ConfigError, RunError
 from elmo_cli.files import atomic_write
 from elmo_cli.training.interruption import SecondInterrupt, interrupted_between_steps
@@ -21,6 +22,10 @@ from elmo_cli.training.interruption import SecondInterrupt, interrupted_between_
 logger = logging.getLogger(__name__)
 
 Batch = dict[str, Any]
+
+
+class LossError(ConfigError):
+    """The loss is not a number any more: what learns learned too fast."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +148,9 @@ def fit_stream(
         How far it came.
 
     Raises:
-        ConfigError: If the loss is not a number any more; nothing is saved then.
-        KeyboardInterrupt: If the user interrupts; after the step under way and a last pause. A second
-            interruption is raised at once, without a pause.
+        LossError: If the loss is not a number any more; nothing is saved then.
+        KeyboardInterrupt: If the user interrupts; after the step or pause under way, and with a last pause. A
+            second interruption is raised at once, without a pause.
     """
     progress = start
     begin = time.monotonic() - start.seconds
@@ -158,10 +163,8 @@ def fit_stream(
                 num_tokens, batch = next_batch(progress)
                 losses = np.asarray(step(batch))
                 if not np.isfinite(losses).all():
-                    raise ConfigError(
-                        f"The loss is not a number any more after {progress.steps} steps. Lower "
-                        f"--learning-rate (it is {schedule.peak:g}); the last checkpoint is from before."
-                    )
+                    steps = counted(progress.steps, "step")
+                    raise LossError(f"The loss is not a number any more after {steps}.")
                 seconds = time.monotonic() - begin
                 progress = Progress(progress.steps + 1, progress.tokens + num_tokens, seconds)
                 report.add(progress, losses)
@@ -174,7 +177,8 @@ def fit_stream(
         except KeyboardInterrupt:
             pause(progress)
             raise
-    pause(progress)
+        pause(progress)
+        check_interruption()
     return replace(progress, seconds=time.monotonic() - begin)
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from elmo_cli.config import RunConfig
-from elmo_cli.errors import DataError, RunError
+from elmo_cli.counts import counted
+from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.files import write_text
+from elmo_cli.training.stream import LossError
 from elmo_cli.workflows.new_run import NewRun
 from elmo_cli.workflows.pretrain import PretrainResult, pretrain
 from elmo_cli.workflows.pretraining.config import PretrainConfig
@@ -40,7 +42,7 @@ def adapt(run: NewRun, tables: TrainingTables, handle: str) -> str:
         The handle of the adapted ELMo.
 
     Raises:
-        ConfigError: If it is not a native ELMo.
+        ConfigError: If it is not a native ELMo, or the loss is not a number any more.
         SourceError: If it is not available.
         DataError: If the texts are too few to hold some out.
         RunError: If the run directory cannot be written, or its adaptation began with another ELMo or other
@@ -97,10 +99,17 @@ def _pretrain(config: RunConfig, directory: RunDirectory, handle: str, text: str
     )
     try:
         return pretrain(_pretrain_config(config, handle, texts, output), resume=resume)
+    except LossError as error:
+        raise ConfigError(
+            f"Adapting {handle} failed: its loss is not a number any more. Leave out --adapt, or adapt it "
+            "with elmo-pretrain --init and a low --learning-rate, and give that to --elmo."
+        ) from error
     except DataError as error:
+        num_rows = counted(text.count("\n"), "row")
         raise DataError(
-            f"{config.data.train}: its texts are too few, or too much alike, to adapt an ELMo to them: none "
-            "can be held out to measure on. Give more rows, or leave out --adapt."
+            f"{config.data.train}: its texts are too few, or too much alike, to adapt an ELMo to them: of "
+            f"{num_rows} none can be held out to measure on. Give more rows, or leave "
+            "out --adapt."
         ) from error
 
 

@@ -10,7 +10,7 @@ from elmo_cli.bilm.perplexity import Perplexity
 from elmo_cli.bilm.softmax import Softmax
 from elmo_cli.elmo.precision import choose_precision
 from elmo_cli.errors import ConfigError
-from elmo_cli.training.stream import Progress, load_checkpoint
+from elmo_cli.training.stream import Budget, LossError, Progress, load_checkpoint
 from elmo_cli.workflows.papers import CARD_FILE, LICENCE_FILE, copy_beside
 from elmo_cli.workflows.pretraining.card import model_card
 from elmo_cli.workflows.pretraining.checkpoint import Checkpoint, Identity, identity_of
@@ -42,7 +42,8 @@ def pretrain(config: PretrainConfig, *, resume: bool = False, command: str = "")
         The perplexity on the held-out text, and how far it came.
 
     Raises:
-        ConfigError: For an unknown size, or no budget; if the loss is not a number any more.
+        ConfigError: For an unknown size, or no budget where no earlier process was told one.
+        LossError: If the loss is not a number any more.
         DataError: If a text cannot be read or the corpus is empty.
         SourceError: If the ELMo to begin with is not available.
         RunError: If the output exists already or cannot be written, another process trains there, there
@@ -51,7 +52,7 @@ def pretrain(config: PretrainConfig, *, resume: bool = False, command: str = "")
     """
     initial = InitialElmo.find(config.init) if config.init is not None else None
     options = options_of(config, initial)
-    if config.minutes is None and config.max_tokens is None:
+    if config.minutes is None and config.max_tokens is None and not resume:
         raise ConfigError("Say how long to train: --minutes or --tokens.")
     check_output(config.output, resume=resume)
     with alone_in(config.output):
@@ -79,7 +80,6 @@ class _Pretraining:
         *,
         resume: bool,
     ) -> None:
-        self.config = config
         self.initial = initial
         self.resume = resume
         directory = checkpoint_directory(config.output)
@@ -88,9 +88,12 @@ class _Pretraining:
         precision = choose_precision(config.precision)
         self.policy = "mixed_bfloat16" if precision == "bfloat16" else precision
         if resume:
+            self.saved = Checkpoint.read(self.state_path)
+            config = self.saved.with_budget(self.state_path, config)
+        self.config = config
+        if resume:
             # A text that changed is said before anything is made of it.
             texts = tuple(open_texts(config.corpus, config, directory, "text", resume=True))
-            self.saved = Checkpoint.read(self.state_path)
             self.saved.check_identity(self.state_path, self._identity(options, texts))
             corpus = PretrainCorpus.again(
                 config,
@@ -125,9 +128,7 @@ class _Pretraining:
                     "Interrupted. A checkpoint stands in %s; go on with --resume.", self.state_path
                 )
             raise
-        result = self.finish(perplexity)
-        logger.info("Done: %s. Use it with: elmo-train --elmo %s", result.perplexity, self.config.output)
-        return result
+        return self.finish(perplexity)
 
     def train(self) -> None:
         """Goes through the phases that are left."""
@@ -145,7 +146,20 @@ class _Pretraining:
                 logger.info(
                     "Going on after %.1f min, %.2f M tokens.", so_far.seconds / 60, so_far.tokens / 1e6
                 )
-            self.earlier = total(self.earlier, phase.train(self.pause))
+                # The checkpoint was saved before this was measured, so that a kill meanwhile loses nothing.
+                self.measure(phase, so_far)
+                # More would not help where training ended since nothing got better.
+                if number == len(plans) - 1 and Budget.spent(phase.budget, saved.progress) >= 1.0:
+                    logger.info("That is all of its budget; to go on learning, give it more.")
+            try:
+                progress = phase.train(self.pause)
+            except LossError as error:
+                elsewhere = " and another -o" if self.state_path.is_file() else ""
+                raise LossError(
+                    f'Phase "{phase.plan.name}": {error} Begin again with a --learning-rate below '
+                    f"{phase.plan.told_rate:g}{elsewhere}."
+                ) from error
+            self.earlier = total(self.earlier, progress)
 
     def pause(self, phase: Phase, progress: Progress) -> None:
         """Saves a checkpoint, and the ELMo as it is; measures."""
@@ -158,19 +172,26 @@ class _Pretraining:
             stopping=phase.stopping.state if phase.stopping else None,
             log=tuple(self.log),
             commands=self.commands,
+            minutes=self.config.minutes,
+            max_tokens=self.config.max_tokens,
         )
         checkpoint.save(self.state_path, phase.variables)
         if not phase.stopping:  # what stops early has its best weights at the end
             self.model.write_elmo(self.config.output)
-        perplexity = self.model.perplexity(self.config.held_out_tokens)
         so_far = total(self.earlier, progress)
-        self.note(phase.plan.name, perplexity, so_far)
+        perplexity = self.measure(phase, so_far)
         logger.info(
             "Checkpoint after %.1f min: %s; about %.0f min left.",
             so_far.seconds / 60,
             perplexity,
             phase.seconds_left(progress) / 60,
         )
+
+    def measure(self, phase: Phase, so_far: Progress) -> Perplexity:
+        """Measures on a part of the held-out text, and remembers it."""
+        perplexity = self.model.perplexity(self.config.held_out_tokens)
+        self.note(phase.plan.name, perplexity, so_far)
+        return perplexity
 
     def note(self, point: str, perplexity: Perplexity, so_far: Progress) -> None:
         """Remembers what was measured, for the model card."""

@@ -1,6 +1,7 @@
 """Batches of equal length: everything once, in an order that can be repeated and resumed."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,46 @@ def test_batches_double_with_the_next_pool_and_stay_so(paths: list[Path]) -> Non
     more = [sum(len(tokens) + 1 for tokens in batches.next(double=False)) for _ in range(300)]
     assert batches.place.passes >= 2
     assert 30 < max(more[150:]) <= 60
+
+
+@pytest.mark.parametrize("stop", [0, 15, 110])
+@pytest.mark.parametrize("pool_tokens", [None, 100])
+def test_a_pool_ends_with_so_many_tokens_also_where_training_goes_on(
+    paths: list[Path], pool_tokens: int | None, stop: int
+) -> None:
+    start = Place(pool_tokens=pool_tokens)
+    whole = stream(paths, place=start)
+    expected = [whole.next() for _ in range(200)]
+    first = stream(paths, place=start)
+    found = [first.next() for _ in range(stop)]
+    second = stream(paths, num_batches=stop, place=first.place)
+    assert found + [second.next() for _ in range(stop, 200)] == expected
+    unlimited = stream(paths)
+    default = [unlimited.next() for _ in range(200)]
+    assert (expected != default) == (pool_tokens is not None)
+
+
+def test_a_pool_of_long_sentences_is_read_no_further_than_needed(tmp_path: Path) -> None:
+    read: list[int] = []
+
+    def documents(path: Path) -> Iterator[list[str]]:
+        for number in range(10):
+            read.append(number)
+            yield ["word"] * 40
+
+    found = equal_length_batches(
+        [tmp_path],
+        batch_tokens=lambda pool: 30,
+        max_tokens=9,
+        lower_share=0,
+        seed=1,
+        pool_tokens=100,
+        read=documents,
+    )
+    next(found)
+    assert read == [0, 1, 2]
+    assert sum(len(tokens) for batch in found for tokens in batch) > 300
+    assert len(read) == 10
 
 
 def test_an_empty_corpus_ends_no_loop_but_is_refused(tmp_path: Path) -> None:

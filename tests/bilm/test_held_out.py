@@ -59,9 +59,12 @@ def test_nothing_is_held_out_by_default() -> None:
     assert not HeldOut().holds(["any"])
 
 
-@pytest.mark.parametrize("text", ["one sentence\n", "the same\n" * 40])
-def test_a_text_that_cannot_be_parted_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "lines"), [("one sentence . Another one .\n", "1 line"), ("the same\n" * 40, "40 lines")]
+)
+def test_a_text_that_cannot_be_parted_is_refused(tmp_path: Path, text: str, lines: str) -> None:
     path = tmp_path / "1.txt"
     path.write_text(text)
-    with pytest.raises(DataError, match=r"too small, or too much alike.*--held-out"):
+    message = rf"too small, or too much alike.*: it has {lines}, and one sentence a line is .*--held-out"
+    with pytest.raises(DataError, match=message):
         hold_out([path], len(text.split()))

@@ -8,6 +8,7 @@ import pytest
 from bilm.oracle import Oracle
 from bilm.tiny_bilm import oracle_of, tiny_bilm
 
+from elmo_cli.bilm import perplexity
 from elmo_cli.bilm.batches import Speller
 from elmo_cli.bilm.language_model import LanguageModel
 from elmo_cli.bilm.perplexity import measure_perplexity
@@ -69,3 +70,22 @@ def test_a_model_that_is_far_off_has_an_infinite_perplexity() -> None:
     )
     assert result.forward == result.nats == np.inf
     assert result.backward == pytest.approx(np.exp(2.0))
+
+
+def test_a_large_vocabulary_makes_small_batches_and_no_other_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentences, vocabulary = [*HELD_OUT, HELD_OUT[0], HELD_OUT[0]], Vocabulary(WORDS)
+    sizes: list[int] = []
+
+    def losses(batch: dict[str, np.ndarray]) -> np.ndarray:
+        sizes.append(batch["targets"].shape[0] * (batch["targets"].shape[1] - 1))
+        ids = batch["targets"].astype(float)
+        return np.array([ids[:, 1:].mean(), ids[:, :-1].mean()])
+
+    whole = measure_perplexity(losses, sentences, vocabulary, Speller(50, 3), batch_tokens=100)
+    assert max(sizes) == 20
+    sizes.clear()
+    monkeypatch.setattr(perplexity, "_MOST_LOGITS", 2 * len(WORDS) * 5)  # of five tokens
+    parts = measure_perplexity(losses, sentences, vocabulary, Speller(50, 3), batch_tokens=100)
+    assert sorted(sizes) == [2, 5, 5, 5, 5, 7]  # the longest sentence is a batch of its own
+    assert (parts.tokens, parts.unknown_share) == (whole.tokens, whole.unknown_share)
+    assert parts.nats == pytest.approx(whole.nats, rel=1e-12)

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from tiny_run import KITCHEN, SKY, invoke
 
+from elmo_cli.bilm.perplexity import Perplexity
 from elmo_cli.cli.pretrain import main
 from elmo_cli.config import DataConfig
+from elmo_cli.training.stream import Progress
 from elmo_cli.workflows import pretrain as workflow
-from elmo_cli.workflows.pretrain import PretrainConfig
+from elmo_cli.workflows.pretrain import PretrainConfig, PretrainResult
 
 
 @pytest.fixture
@@ -38,11 +40,16 @@ def test_options_are_those_of_the_workflow_with_its_defaults() -> None:
 
 def test_what_is_given_arrives(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(
-        workflow, "pretrain", lambda config, *, resume, command: seen.append((config, resume))
-    )
+
+    def trained(config: PretrainConfig, *, resume: bool, command: str) -> PretrainResult:
+        seen.append((config, resume))
+        return PretrainResult(Perplexity(2.0, 3.0, 0.0, 9), None, Progress())
+
+    monkeypatch.setattr(workflow, "pretrain", trained)
     paths = {"corpus": (corpus, corpus), "output": tmp_path / "out"}
-    invoke("pretrain", corpus, corpus, "-o", tmp_path / "out")
+    result = invoke("pretrain", corpus, corpus, "-o", tmp_path / "out")
+    assert "Done: held-out perplexity 2.0 forward, 3.0 backward (9 tokens" in result.stderr
+    assert f"Use it with: elmo-train --elmo {tmp_path / 'out'}" in result.stderr
     invoke(
         "pretrain",
         corpus,
@@ -59,6 +66,7 @@ def test_what_is_given_arrives(corpus: Path, tmp_path: Path, monkeypatch: pytest
     )
     given = "--text-column review --no-header --tokenizer whitespace --cased --init bundled"
     invoke("pretrain", corpus, corpus, "-o", tmp_path / "out", *given.split(), "--vocabulary", "words.txt")
+    invoke("pretrain", corpus, corpus, "-o", tmp_path / "out", "--resume")
     assert seen == [
         (PretrainConfig(**paths), False),
         (PretrainConfig(**paths, minutes=None, max_tokens=300, seed=5, licence="CC0"), True),
@@ -73,6 +81,7 @@ def test_what_is_given_arrives(corpus: Path, tmp_path: Path, monkeypatch: pytest
             ),
             False,
         ),
+        (PretrainConfig(**paths, minutes=None), True),
     ]
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elmo_cli.errors import ConfigError, RunError
+from elmo_cli.errors import RunError
 from elmo_cli.training import stream
 from elmo_cli.training.stream import (
     Budget,
+    LossError,
     Progress,
     Schedule,
     fit_stream,
@@ -129,7 +130,7 @@ def test_a_resumed_training_goes_on_counting(clock: Clock) -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_loss_that_is_no_number_stops_and_saves_nothing(clock: Clock, value: float) -> None:
     run = Run(clock, losses=lambda step: [1.0, value if step == 3 else 2.0])
-    with pytest.raises(ConfigError, match=r"not a number any more after 3 steps.*--learning-rate"):
+    with pytest.raises(LossError, match=r"The loss is not a number any more after 3 steps\."):
         run.fit()
     assert run.pauses == []
 
@@ -238,10 +239,17 @@ def heeds_ctrl_c() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
-def test_ctrl_c_within_a_step_is_heeded_after_the_step_is_counted(clock: Clock) -> None:
+def test_ctrl_c_within_a_step_is_heeded_after_the_step_is_counted(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     def interrupt(step: int) -> list[float]:
         if step == 3:
             signal.raise_signal(signal.SIGINT)
+            # That it was heard is said before the step is done.
+            assert caplog.messages == [
+                "Interrupted: finishing this step and saving a checkpoint. Press Ctrl-C again to stop at "
+                "once without saving."
+            ]
         return [1.0, 2.0]
 
     run = Run(clock, losses=interrupt)
@@ -277,6 +285,21 @@ def test_ctrl_c_within_the_last_step_is_heeded_too(clock: Clock) -> None:
     with pytest.raises(KeyboardInterrupt):
         run.fit()
     assert [pause.steps for pause in run.pauses] == [10]
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+@pytest.mark.parametrize(("times", "finished"), [(1, [True]), (2, [])])
+def test_ctrl_c_within_the_last_pause_lets_it_finish(clock: Clock, times: int, finished: list[bool]) -> None:
+    saved: list[bool] = []
+
+    def pause(progress: Progress) -> None:
+        for _ in range(times):
+            signal.raise_signal(signal.SIGINT)
+        saved.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        Run(clock).fit(pause=pause)
+    assert saved == finished
 
 
 @pytest.fixture

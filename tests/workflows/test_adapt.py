@@ -15,6 +15,7 @@ from elmo_cli.bilm.perplexity import Perplexity
 from elmo_cli.config import ClassifierConfig, DataConfig, ElmoConfig, RunConfig, TrainingConfig
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.files import sha256
+from elmo_cli.training.stream import LossError
 from elmo_cli.workflows import adapt as workflow
 from elmo_cli.workflows.new_run import NewRun
 from elmo_cli.workflows.predict import Predictor
@@ -132,8 +133,19 @@ def test_a_finished_adaptation_is_kept_when_the_run_is_resumed_with_what_it_bega
 
 def test_texts_too_much_alike_to_adapt_to_are_said_with_the_way_out(tiny: Path, tmp_path: Path) -> None:
     write_csv(tmp_path / "train.csv", [("It rains.", label) for label in ("a", "b") * 6])
-    with pytest.raises(DataError, match=r"train\.csv: its texts .* Give more rows, or leave out --adapt\."):
+    with pytest.raises(DataError, match=r"train\.csv: its texts .*of \d+ rows none .*leave out --adapt\."):
         train_run(config_for(tmp_path, tiny / "elmo"), tmp_path / "run")
+
+
+def test_a_loss_that_is_no_number_is_said_in_the_words_of_elmo_train(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverging(config: PretrainConfig, *, resume: bool) -> PretrainResult:
+        raise LossError("Begin again with a --learning-rate below 0.001.")
+
+    monkeypatch.setattr(workflow, "pretrain", diverging)
+    with pytest.raises(ConfigError, match=r"Adapting .*elmo failed.*Leave out --adapt, or adapt it with"):
+        train_run(config_for(tiny, tiny / "elmo"), tmp_path / "run")
 
 
 def test_what_cannot_be_adapted_is_said_before_anything_is_written(tiny: Path, tmp_path: Path) -> None:

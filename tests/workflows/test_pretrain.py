@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -150,6 +151,8 @@ def test_an_interrupted_run_goes_on_with_the_next_batch_and_ends_the_same(
     with caplog.at_level(logging.INFO):
         pretrain(config, resume=True)
     assert "Going on after" in caplog.text
+    # What was measured after the checkpoint was saved is in the log, too.
+    assert (output / "MODEL_CARD.md").read_text().count("| whole model |") == 2
     for one, other in zip(weights_of(output), weights_of(trained[0]), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -163,6 +166,36 @@ def test_a_finished_run_can_be_given_more_time(trained, texts: Path) -> None:
     assert result.perplexity.forward < before.perplexity.forward * 1.2
 
 
+def test_a_training_goes_on_with_its_budget_where_none_is_given(
+    texts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_for(texts, tmp_path, max_tokens=300)
+    pretrain(config)
+    pretrain(replace(config, max_tokens=700), resume=True)  # what was told last
+    path = tmp_path / "checkpoint" / "state.npz"
+    facts = read_facts(path)
+    # As after a kill.
+    with np.load(path) as saved:
+        variables = [keras.Variable(saved[name]) for name in saved.files if name != "facts"]
+    save_checkpoint(path, variables, facts | {"max_tokens": 1200, "minutes": 90.5})
+    with caplog.at_level(logging.INFO):
+        result = pretrain(replace(config, max_tokens=None), resume=True)
+    assert "Its budget stays as it was: --minutes 90.5 --tokens 1200." in caplog.text
+    assert "all of its budget" not in caplog.text
+    assert 1200 <= result.progress.tokens < 2000
+    facts = read_facts(path)
+    assert (facts["minutes"], facts["max_tokens"]) == (90.5, 1200)
+    with caplog.at_level(logging.INFO):
+        pretrain(replace(config, max_tokens=None), resume=True)
+    assert "That is all of its budget; to go on learning, give it more." in caplog.text
+
+    old = {name: fact for name, fact in facts.items() if name not in ("minutes", "max_tokens")}
+    save_checkpoint(path, variables, old)
+    with pytest.raises(ConfigError, match=r"state\.npz does not know how long.*--minutes or --tokens"):
+        pretrain(replace(config, max_tokens=None), resume=True)
+    assert pretrain(replace(config, max_tokens=1600), resume=True).progress.tokens >= 1600
+
+
 def test_a_checkpoint_is_one_file_that_is_moved_in_one_step(trained) -> None:
     names = {path.name for path in (trained[0] / "checkpoint").iterdir()}
     assert names == {"state.npz", "vocab.txt", "lock"}
@@ -173,8 +206,10 @@ def test_a_checkpoint_is_one_file_that_is_moved_in_one_step(trained) -> None:
     [
         ({"seed": 14}, "--seed: it was 13, it is 14"),
         ({"batch_tokens": 400}, "--batch-tokens: it was 200, it is 400"),
-        ({"size": "mini"}, "--size: it was "),
-        ({"precision": "bfloat16"}, "--precision: it was float32, it is mixed_bfloat16"),
+        ({"size": "mini"}, "--size: it was tiny, it is mini"),
+        ({"precision": "bfloat16"}, "--precision: it was float32, it is bfloat16"),
+        ({"cased": True}, "--cased: it was not given, it is given"),
+        ({"cased": False}, "--cased: it was not given, it is --lower-cased"),
         ({"corpus": ("held_out.txt",)}, r"text file 1: it was train\.txt, \d+ bytes.*it is held_out\.txt"),
         ({"corpus": ("train.txt", "held_out.txt")}, "number of text files: it was 1, it is 2"),
     ],
@@ -286,9 +321,16 @@ def test_an_empty_corpus_is_refused_before_a_directory_is_made(
     with pytest.raises(DataError, match="corpus is empty"):
         pretrain(config)
     with pytest.raises(DataError, match=r"empty\.txt holds no token"):
-        pretrain(replace(config, held_out=tmp_path / "empty.txt"))
+        pretrain(config_for(texts, tmp_path / "elmo", held_out=tmp_path / "empty.txt"))
     with pytest.raises(DataError, match=r"absent\.txt: there is no such file"):
         pretrain(replace(config, corpus=(tmp_path / "absent.txt",)))
+    assert not (tmp_path / "elmo").exists()
+
+
+def test_a_text_to_measure_on_that_is_trained_on_is_refused(texts: Path, tmp_path: Path) -> None:
+    config = config_for(texts, tmp_path / "elmo", corpus=(texts / "*.txt",))
+    with pytest.raises(DataError, match=r"--held-out .*held_out\.txt is a file of the corpus, too"):
+        pretrain(config)
     assert not (tmp_path / "elmo").exists()
 
 
@@ -300,6 +342,10 @@ def test_a_budget_and_a_known_size_are_needed(texts: Path, tmp_path: Path) -> No
         ConfigError, match=r"--size huge: neither a known size \(tiny, mini, small, medium, original\)"
     ):
         pretrain(replace(config, size="huge"))
+    without_marks = replace(SIZES["tiny"], sentence_marks=False)
+    (tmp_path / "options.json").write_text(without_marks.to_json())
+    with pytest.raises(ConfigError, match=r"options\.json: .* reads no marks .*\"sentence_marks\": false"):
+        pretrain(replace(config, size=str(tmp_path / "options.json")))
     (tmp_path / "options.json").write_text("{}")
     with pytest.raises(SourceError, match=r"options\.json: not the options"):
         pretrain(replace(config, size=str(tmp_path / "options.json")))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +14,16 @@ from elmo_cli import files
 from elmo_cli.bilm.batches import Place
 from elmo_cli.bilm.held_out import HeldOut
 from elmo_cli.bilm.options import BiLMOptions
-from elmo_cli.errors import DataError, RunError
+from elmo_cli.bilm.sizes import SIZES
+from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.training.early_stopping import StoppingState
 from elmo_cli.training.stream import Progress, read_facts, save_checkpoint
 from elmo_cli.workflows.pretraining.config import PretrainConfig
 from elmo_cli.workflows.pretraining.corpus import PretrainCorpus
 from elmo_cli.workflows.pretraining.log import LogEntry
 from elmo_cli.workflows.pretraining.text import TextFile
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 2  # version 1 was two files
 
@@ -51,6 +55,8 @@ _OF_TABLES = ("text_column", "format", "delimiter", "encoding", "quoting", "head
 # Settings that elmo-pretrain has no flag for: they differ only between versions, or where Python sets them.
 _WITHOUT_FLAG = {"--num-negatives", "--max-sentence-tokens", "--lower-share", "--held-out-tokens"}
 
+_NEGATIVES = {"--cased": "--lower-cased", "--quoting": "--no-quoting", "--header": "--no-header"}
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -69,6 +75,8 @@ class Checkpoint:
         stopping: What early stopping needs to go on, in phases that have it.
         log: What was measured so far.
         commands: The command lines so far, the first one first.
+        minutes: Most training time as it was told last, or None; see `with_budget`.
+        max_tokens: Most tokens to train on, the same.
     """
 
     identity: Identity
@@ -83,6 +91,8 @@ class Checkpoint:
     stopping: StoppingState | None = None
     log: tuple[LogEntry, ...] = ()
     commands: tuple[str, ...] = ()
+    minutes: float | None = None
+    max_tokens: int | None = None
 
     @classmethod
     def at_start(cls, identity: Identity, corpus: PretrainCorpus) -> Self:
@@ -120,6 +130,24 @@ class Checkpoint:
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path}: not the state of a pre-training ({error}).") from error
 
+    def with_budget(self, path: Path, config: PretrainConfig) -> PretrainConfig:
+        """Returns what a training is told that goes on, with the budget it had where none is given now.
+
+        Raises:
+            ConfigError: If none is given, and the checkpoint is of a version that did not keep it.
+        """
+        if config.minutes is not None or config.max_tokens is not None:
+            return config
+        if self.minutes is None and self.max_tokens is None:
+            raise ConfigError(
+                f"{path} does not know how long this training was to be. Say it: --minutes or --tokens, "
+                "counted from its beginning."
+            )
+        minutes = [] if self.minutes is None else [f"--minutes {self.minutes:g}"]
+        tokens = [] if self.max_tokens is None else [f"--tokens {self.max_tokens}"]
+        logger.info("Its budget stays as it was: %s.", " ".join(minutes + tokens))
+        return dataclasses.replace(config, minutes=self.minutes, max_tokens=self.max_tokens)
+
     def check_identity(self, path: Path, now: Identity) -> None:
         """Compares with the training that wants to go on.
 
@@ -130,8 +158,8 @@ class Checkpoint:
             if self.identity.get(name) != now.get(name):
                 raise RunError(
                     f"{path}: the training began with other text or settings. {_called(name)}: it was "
-                    f"{_short(self.identity.get(name))}, it is {_short(now.get(name))}. Go on with what it "
-                    "began with, or start anew with another -o."
+                    f"{_said(name, self.identity)}, it is {_said(name, now)}. Go on with what it began with, "
+                    "or start anew with another -o."
                 )
 
     def check_measured(self, path: Path, corpus: PretrainCorpus) -> None:
@@ -149,7 +177,8 @@ class Checkpoint:
 
 def _read_place(facts: dict[str, Any]) -> Place:
     doubled_from = facts.pop("doubled_from")
-    return Place(**facts, doubled_from=tuple(doubled_from) if doubled_from else None)
+    pool_tokens = facts.pop("pool_tokens", None)  # former versions knew no limit
+    return Place(**facts, doubled_from=tuple(doubled_from) if doubled_from else None, pool_tokens=pool_tokens)
 
 
 def _as_it_is(value: Any) -> Any:
@@ -208,16 +237,34 @@ def identity_of(
             settings["--vocabulary"] = f"SHA-256 {files.sha256(config.vocabulary)}"
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror}).") from error
-    return identity | {"--size": json.dumps(options.to_dict()), "--precision": policy} | settings
+    return identity | {"--size": _size(options), "--precision": policy} | settings
+
+
+def _size(options: BiLMOptions) -> str:
+    return json.dumps(options.to_dict())
 
 
 def _called(name: str) -> str:
     """Returns what a message calls a part of an identity: a flag only where there is one."""
+    if name == "--init":
+        return "ELMo to begin with"  # elmo-train has another flag for it
     if name not in _WITHOUT_FLAG:
         return name
     return f"setting {name.removeprefix('--').replace('-', '_')} (of Python, or another version of elmo-cli)"
 
 
-def _short(value: Any) -> str:
+def _said(name: str, identity: Identity) -> str:
+    """Returns the value of a part of an identity as it would be given to its flag."""
+    value = identity.get(name)
+    if value is None or value is True:
+        return "not given" if value is None else "given"
+    if value is False:
+        return _NEGATIVES[name]
     text = str(value)
+    if name == "--init":
+        text = f"one with the fingerprint {text}"
+    elif name == "--precision":
+        text = text.removeprefix("mixed_")
+    elif name == "--size":
+        text = next((size for size in SIZES if _size(SIZES[size]) == text), text)
     return text if len(text) <= 300 else f"{text[:300]}..."

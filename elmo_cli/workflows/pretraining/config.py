@@ -25,14 +25,15 @@ class PretrainConfig:
         init: Handle of a native ELMo to go on with, or None to begin with random weights.
         size: Name of a shape in `bilm.sizes.SIZES`, or path of an options.json. When absent, that of the
             ELMo to go on with, or ``mini``.
-        minutes: Most training time, or None. Reading the text, and the look at it for a first softmax, come
+        minutes: Most training time, or None; with neither this nor `max_tokens` a training that is gone on
+            with keeps its budget. Reading the text, and the look at it for a first softmax, come
             on top.
         max_tokens: Most tokens to train on, or None.
         vocabulary: A list of the words that are predicted, one a line; else the most frequent ones are.
         vocabulary_size: Number of words that are predicted, where no list is given.
         cased: Whether "The" and "the" are two words to predict. When absent, a list with a capital letter
-            is cased, and words that are counted are lower-cased: fewer tokens are outside of them. What
-            is read keeps its case in any event.
+            is cased, and words that are counted are lower-cased, unless the ELMo to go on with predicts
+            cased ones: fewer tokens are outside of them. What is read keeps its case in any event.
         batch_tokens: Tokens per batch; twice as many after a twentieth of the budget.
         max_sentence_tokens: Longer sentences are cut into pieces.
         lower_share: Share of the sentences that are lower-cased, since many users' texts are.
@@ -40,7 +41,8 @@ class PretrainConfig:
             network, as it mostly is, it slows learning down.
         num_negatives: Distinct words per batch against which the true ones are scored.
         optimizer: ``muon``, which learns more per token, or ``adam``.
-        learning_rate: The optimizer's highest step size; when absent, see `highest_rate`.
+        learning_rate: The optimizer's highest step size; when absent, see `highest_rate`. A first softmax is
+            learned with five times as much, but no more than 0.005.
         precision: ``bfloat16`` for the matrix products where the processor does them fast.
         checkpoint_minutes: Minutes between two checkpoints.
         held_out_tokens: Tokens of the held-out text measured at each checkpoint; all at the end.

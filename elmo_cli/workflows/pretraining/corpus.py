@@ -15,7 +15,7 @@ from elmo_cli.bilm.vocabulary import Vocabulary, read_vocabulary
 from elmo_cli.counts import counted
 from elmo_cli.errors import DataError, RunError
 from elmo_cli.workflows.pretraining.config import PretrainConfig
-from elmo_cli.workflows.pretraining.text import TextFile, open_texts, read_once
+from elmo_cli.workflows.pretraining.text import TextFile, check_apart, open_texts, read_once
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,9 @@ class PretrainCorpus:
             The text, and how often each word stands in the part that is trained on.
 
         Raises:
-            DataError: If a text or the list of words cannot be read, or is empty; see `open_texts`.
+            ConfigError: If standard input is to be read twice.
+            DataError: If a text or the list of words cannot be read, or is empty, or a text is both trained
+                and measured on; see `open_texts`.
             RunError: If the directory cannot be written.
         """
         # Mistakes in what is small are said before a large text is read.
@@ -123,7 +125,7 @@ class PretrainCorpus:
             cased: Whether the words that are predicted keep their case.
 
         Raises:
-            DataError: If a text cannot be read.
+            DataError: If a text cannot be read, or is both trained and measured on.
             RunError: If the directory lacks what `begin` wrote.
         """
         given, measured_on = _given_held_out(config, directory, resume=True)
@@ -142,6 +144,7 @@ def _given_held_out(config: PretrainConfig, directory: Path, *, resume: bool) ->
     """Returns the sentences of --held-out, if it was given, and what to call what is measured on."""
     if config.held_out is None:
         return [], "sentences of the corpus, held out from training"
+    check_apart(config.corpus, config.held_out)
     # What is measured may change from process to process, but what can be read only once was read.
     resume = resume and read_once(config.held_out)
     texts = open_texts([config.held_out], config, directory, "held-out", resume=resume)

@@ -59,13 +59,13 @@ class InitialElmo:
         source = native_source(resolve(handle))
         if source is None or source.options_path is None or source.weights_path is None:
             raise ConfigError(
-                f"--init {handle}: a TensorFlow Hub module cannot be gone on with. Give a native ELMo: "
+                f"{handle}: a TensorFlow Hub module cannot be gone on with. Give a native ELMo: "
                 "bundled, or options.json with HDF5 weights."
             )
         options = BiLMOptions.from_json(source.options_path)
         if not options.sentence_marks:
             raise ConfigError(
-                f"--init {handle}: this ELMo reads no marks of a sentence's begin and end, so that there is "
+                f"{handle}: this ELMo reads no marks of a sentence's begin and end, so that there is "
                 "no first word to predict, and it cannot be gone on with. Give another one, such as bundled."
             )
         kept = source.weights_path.with_name(FILE_NAME)
@@ -113,11 +113,18 @@ def options_of(config: PretrainConfig, initial: InitialElmo | None) -> BiLMOptio
     """Returns the shape of the network to train.
 
     Raises:
-        ConfigError: If there is no such size, or it is not that of the ELMo to begin with.
+        ConfigError: If there is no such size, it is one without marks of a sentence's begin and end, or it is
+            not that of the ELMo to begin with.
         SourceError: If a file was given that is no options.json.
     """
     if initial is None:
-        return options_of_size(config.size or _DEFAULT_SIZE)
+        options = options_of_size(config.size or _DEFAULT_SIZE)
+        if not options.sentence_marks:
+            raise ConfigError(
+                f"--size {config.size}: a network of this shape reads no marks of a sentence's begin and "
+                'end, which training predicts. Take "sentence_marks": false out of it.'
+            )
+        return options
     if config.size is not None and options_of_size(config.size) != initial.options:
         raise ConfigError(
             f"--size {config.size} is not the size of --init {config.init}. Leave out --size: a network that "

@@ -11,7 +11,7 @@ from elmo_cli.training.early_stopping import EarlyStopping, SlowingSchedule, Sto
 from elmo_cli.training.muon import Muon
 from elmo_cli.training.stream import Progress, fit_stream, make_step
 from elmo_cli.workflows.pretraining.checkpoint import Checkpoint
-from elmo_cli.workflows.pretraining.config import LEARNING_RATE, PretrainConfig
+from elmo_cli.workflows.pretraining.config import GENTLE_LEARNING_RATE, LEARNING_RATE, PretrainConfig
 from elmo_cli.workflows.pretraining.model import PretrainModel, signature
 
 # Share of the budget after which batches are doubled: small ones learn faster at first.
@@ -22,6 +22,8 @@ _DOUBLE_FROM = 1 / 20
 _TOKENS_PER_MEASURED = 20
 _LEAST_BATCHES = 20
 _LEAST_MEASURED = 1_000
+# A softmax alone learns so many times as fast as a network that is gone on with.
+_SOFTMAX_TIMES = LEARNING_RATE / GENTLE_LEARNING_RATE
 # Nats per token that are worth going on for.
 _LEAST_GAIN = 0.002
 
@@ -44,6 +46,11 @@ class PhasePlan:
     trains_network: bool = True
     stops_early: bool = False
 
+    @property
+    def told_rate(self) -> float:
+        """The ``--learning-rate`` from which on downwards its own one falls, too."""
+        return self.learning_rate if self.trains_network else self.learning_rate / _SOFTMAX_TIMES
+
 
 def plans_of(config: PretrainConfig, *, adapts: bool) -> tuple[PhasePlan, ...]:
     """Returns the phases of a training.
@@ -59,7 +66,7 @@ def plans_of(config: PretrainConfig, *, adapts: bool) -> tuple[PhasePlan, ...]:
         return (PhasePlan("whole model", config.highest_rate),)
     softmax_alone = PhasePlan(
         "softmax alone",
-        LEARNING_RATE,
+        min(LEARNING_RATE, _SOFTMAX_TIMES * config.highest_rate),
         share=0.25,
         trains_network=False,
         stops_early=True,

@@ -14,7 +14,7 @@ from elmo_cli.bilm.options import BiLMOptions, CharacterCNNOptions, LSTMOptions
 from elmo_cli.bilm.weights import read_weights, write_weights
 from elmo_cli.elmo.source import resolve
 from elmo_cli.errors import ConfigError, RunError, SourceError
-from elmo_cli.training.stream import read_facts
+from elmo_cli.training.stream import LossError, read_facts
 from elmo_cli.workflows.pretrain import PretrainConfig, pretrain
 from elmo_cli.workflows.pretraining.corpus import PretrainCorpus
 from elmo_cli.workflows.pretraining.initial_elmo import InitialElmo
@@ -162,6 +162,30 @@ def test_training_ends_before_it_overfits_and_the_best_weights_are_kept(
     assert result.perplexity.nats <= result.before.nats
 
 
+@pytest.mark.parametrize(
+    ("stop", "message"),
+    [
+        ((0, 2), r'Phase "softmax alone": .* after 2 steps\. Begin .* --learning-rate below 0\.001\.$'),
+        ((1, 3), r'Phase "whole model": .* after 3 steps\. .* --learning-rate below 0\.01 and another -o\.$'),
+    ],
+)
+def test_a_loss_that_is_no_number_is_said_with_phase_and_way_out(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: tuple[int, int], message: str
+) -> None:
+    next_batch = Phase.next_batch
+
+    def diverging(self, progress):
+        if (self.number, progress.steps) == stop:
+            bias = self.model.language_model.softmax_bias
+            bias.assign(np.nan * bias)
+        return next_batch(self, progress)
+
+    monkeypatch.setattr(Phase, "next_batch", diverging)
+    with pytest.raises(LossError, match=message):
+        pretrain(adaptation(folder, tmp_path / "elmo"))
+    assert (tmp_path / "elmo").exists() == (stop[0] > 0)
+
+
 def test_what_makes_it_worse_is_thrown_away(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -230,7 +254,7 @@ def test_a_hub_module_is_gone_on_with_where_our_network_can(
     read_weights(bilm, folder / "general" / "weights.hdf5")
     handle = str(write_hub_module(bilm, tmp_path / "hub"))
     if not marks:
-        with pytest.raises(ConfigError, match=r"--init .*hub: this ELMo reads no marks"):
+        with pytest.raises(ConfigError, match=r"hub: this ELMo reads no marks"):
             InitialElmo.find(handle)
         return
     initial = InitialElmo.find(handle)
@@ -269,5 +293,5 @@ def test_other_weights_do_not_go_on(adapted, folder: Path, tmp_path: Path) -> No
     (tmp_path / "options.json").write_text(OPTIONS.to_json())
     write_weights(bilm, tmp_path / "weights.hdf5")
     config = adaptation(folder, adapted[0], init=str(tmp_path))
-    with pytest.raises(RunError, match=r"--init: it was [0-9a-f]{64}"):
+    with pytest.raises(RunError, match=r"ELMo to begin with: it was one with the fingerprint [0-9a-f]{64}"):
         pretrain(config, resume=True)

@@ -29,6 +29,21 @@ def early_stopping(tmp_path: Path, *, num_sentences: int, num_held_out: int, **s
 
 
 @pytest.mark.parametrize(
+    ("given", "softmax_alone", "whole_model"),
+    [(None, 5e-3, 1e-3), (1e-3, 5e-3, 1e-3), (1e-2, 5e-3, 1e-2), (2e-4, 1e-3, 2e-4)],
+)
+def test_a_low_rate_slows_the_softmax_down_too(
+    given: float | None, softmax_alone: float, whole_model: float
+) -> None:
+    config = PretrainConfig((), Path("elmo"), init="bundled", learning_rate=given)
+    rates = [plan.learning_rate for plan in plans_of(config, adapts=True)]
+    assert rates == pytest.approx([softmax_alone, whole_model], rel=1e-12)
+    assert [plan.told_rate for plan in plans_of(config, adapts=True)] == pytest.approx(
+        [softmax_alone / 5, whole_model]
+    )
+
+
+@pytest.mark.parametrize(
     ("num_sentences", "num_held_out", "every_tokens", "measured"),
     [
         (100, 5, 400, 25),  # as few as elmo-train --adapt may get: after each pass

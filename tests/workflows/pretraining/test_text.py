@@ -1,8 +1,10 @@
 """What elmo-pretrain is given to read becomes files of tokenised sentences."""
 
+import errno
 import gzip
 import io
 import json
+import logging
 import os
 import re
 import threading
@@ -18,7 +20,7 @@ from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.text.tokens import tokenizer
 from elmo_cli.workflows.pretraining import text as text_module
 from elmo_cli.workflows.pretraining.config import PretrainConfig
-from elmo_cli.workflows.pretraining.text import TextFile, open_texts
+from elmo_cli.workflows.pretraining.text import TextFile, check_apart, open_texts
 
 REVIEWS = ["It's dull, isn't it?", "", 'She said: "never\nagain"!', "Naïve & long..."]
 TREEBANK = [text.split() for text in tokenizer("treebank").join_all(REVIEWS) if text]
@@ -75,6 +77,37 @@ def test_directories_and_patterns_without_match_say_how(tmp_path: Path, kept: Pa
         opened(tmp_path / "*.gz", kept=kept)
 
 
+def test_what_is_measured_on_is_not_trained_on(tmp_path: Path) -> None:
+    for name in ("train.txt", "held-out.txt"):
+        (tmp_path / name).write_text("x\n")
+    held_out = tmp_path / "held-out.txt"
+    check_apart([tmp_path / "train.txt", Path("-")], held_out)
+    with pytest.raises(
+        DataError, match=r"--held-out .*held-out\.txt is a file of the corpus, too.*Move it out"
+    ):
+        check_apart([tmp_path / "*.txt"], held_out)
+    link = tmp_path / "link"
+    link.symlink_to(held_out)
+    with pytest.raises(DataError, match=r"--held-out .*link is a file of the corpus"):
+        check_apart([held_out], link)
+    with pytest.raises(ConfigError, match=r"Standard input \(-\) is given twice"):
+        check_apart([Path("-")], Path("-"))
+
+
+def test_a_path_that_the_system_does_not_let_us_look_at_is_said(
+    tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DataError, match=r"xx: cannot be read \(File name too long\)\. Check the path"):
+        opened(tmp_path / ("x" * 300), kept=kept)
+
+    def denied(self: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "is_dir", denied)
+    with pytest.raises(DataError, match=r"mine\.txt: cannot be read \(Permission denied\)\. Check the path"):
+        opened(tmp_path / "mine.txt", kept=kept)
+
+
 def test_a_missing_file_is_said_before_another_is_read(table: Path, kept: Path) -> None:
     with pytest.raises(DataError, match=r"absent\.csv: there is no such file\. Check the path\."):
         opened(table, table.with_name("absent.csv"), kept=kept, text_column="review")
@@ -122,6 +155,64 @@ def test_a_table_without_an_ending_is_one_when_a_column_is_named(tmp_path: Path,
     assert [text.path for text in texts[1:]] == [packed, plain]
 
 
+def test_what_tells_how_cells_are_parted_makes_a_table_of_any_file(tmp_path: Path, kept: Path) -> None:
+    path = tmp_path / "reviews.txt"
+    path.write_text("stars;review\n1;It's dull.\n2;It's not.\n")
+    (text,) = opened(path, kept=kept, delimiter=";")
+    assert sentences(text)[0] == ["It", "'s", "dull", "."]
+    # Where a column is named, too, it decides.
+    plain = tmp_path / "plain.txt"
+    plain.write_text("Plain text .\n")
+    assert opened(path, plain, kept=kept, header=True, text_column="review")[1].path == plain
+
+
+def test_a_compressed_table_is_one_by_what_is_in_it_or_said_of_it(tmp_path: Path, kept: Path) -> None:
+    packed = tmp_path / "reviews.gz"
+    packed.write_bytes(gzip.compress(b"stars,review\n1,It's dull\n"))
+    for told in ({"text_column": "review"}, {"format": "csv"}, {"delimiter": ","}, {"header": False}):
+        with pytest.raises(DataError, match=r"reviews\.gz is a compressed table.*gunzip -c"):
+            opened(packed, kept=kept, **told)
+    with pytest.raises(DataError, match=r"reviews\.gz: compressed text must be UTF-8.*gunzip -c.*cp1252"):
+        opened(packed, kept=kept, encoding="cp1252")
+    assert opened(packed, kept=kept, encoding="UTF8")[0].path == packed
+    (tmp_path / "empty.gz").write_bytes(gzip.compress(b""))
+    opened(tmp_path / "empty.gz", kept=kept, text_column="review")
+
+
+def test_plain_text_may_have_the_name_of_a_compressed_table(tmp_path: Path, kept: Path) -> None:
+    packed = tmp_path / "talk.csv.gz"
+    packed.write_bytes(gzip.compress(b"Plain text , as said .\n"))
+    assert opened(packed, kept=kept, format="lines")[0].path == packed
+
+
+@pytest.mark.parametrize("name", ["data.txt", "data.txt.gz"])
+def test_a_column_that_is_not_found_is_said(
+    tmp_path: Path, kept: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    text = b"stars,review\n1,It's dull\n"
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    opened(tmp_path / name, kept=kept, text_column="reviw")
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert f'{name}: no column "reviw" is found in it, so it is read as plain text.' in warning
+
+
+def test_objects_are_no_sentences(tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b'{"text": "one"}\n{"text": "two"}\n'
+    (tmp_path / "a.txt").write_bytes(content)
+    (tmp_path / "b.gz").write_bytes(gzip.compress(content))
+    for name in ("a.txt", "b.gz"):
+        for settings in ({}, {"tokenizer": "treebank"}):
+            with pytest.raises(DataError, match=rf"{name}: its first line is a JSON object.*--format jsonl"):
+                opened(tmp_path / name, kept=kept, **settings)
+    stdin(monkeypatch, content)
+    with pytest.raises(DataError, match="standard input: its first line is a JSON object"):
+        opened(Path("-"), kept=kept)
+    assert opened(tmp_path / "b.gz", kept=kept, format="lines")
+    assert sentences(opened(tmp_path / "a.txt", kept=kept, format="lines")[0])[0] == ['{"text":', '"one"}']
+    (tmp_path / "c.txt").write_text("{ curly } words\n")
+    assert opened(tmp_path / "c.txt", kept=kept)
+
+
 def test_plain_text_is_tokenised_when_that_is_asked_for(tmp_path: Path, kept: Path) -> None:
     packed = tmp_path / "a.txt.gz"
     packed.write_bytes(gzip.compress(b"It's dull.\n\nDon't!\n"))
@@ -135,6 +226,10 @@ def test_plain_text_in_another_encoding_is_read(tmp_path: Path, kept: Path) -> N
     path.write_bytes("Señor , no .\n".encode("cp1252"))
     (text,) = opened(path, kept=kept, encoding="cp1252")
     assert sentences(text) == [["Señor", ",", "no", "."]]
+    table = tmp_path / "b.csv"
+    table.write_bytes("stars,review\n1,Sí\n".encode("cp1252"))
+    texts = opened(path, table, kept=kept, encoding="cp1252", text_column="review")
+    assert [sentences(text) for text in texts] == [[["Señor", ",", "no", "."]], [["Sí"]]]
 
 
 def stdin(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
