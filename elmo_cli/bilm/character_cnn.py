@@ -1,6 +1,5 @@
 """Characters of a token → its context-free vector."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -18,11 +17,10 @@ class Highway(keras.layers.Layer):
         kernel_initializer: Of both kernels.
 
     Call arguments:
-        inputs: float (M, N).
-        training: Whether a gradient will be taken; under TensorFlow that is then computed as in `products`.
+        inputs: float (..., N).
 
     Returns:
-        float (M, N).
+        float (..., N).
 
     Reference: Srivastava et al. 2015, arXiv 1505.00387; gate bias -2 as in bilm-tf's `training.py`.
     """
@@ -45,17 +43,10 @@ class Highway(keras.layers.Layer):
             shape=(width,), initializer=keras.initializers.Constant(-2.0), name="carry_bias"
         )
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Any) -> Any:
         """Mixes a vector with its transformation; see the class."""
-        multiply: Callable[[Any, Any], Any] = ops.matmul
-        if training and keras.backend.backend() == "tensorflow":
-            from elmo_cli.bilm.products import times
-
-            multiply = times
-        kernels = (ops.convert_to_tensor(kernel) for kernel in (self.transform_kernel, self.carry_kernel))
-        transformed, gate = (multiply(inputs, kernel) for kernel in kernels)
-        transformed = ops.relu(transformed + self.transform_bias)
-        gate = ops.sigmoid(gate + self.carry_bias)
+        transformed = ops.relu(ops.matmul(inputs, self.transform_kernel) + self.transform_bias)
+        gate = ops.sigmoid(ops.matmul(inputs, self.carry_kernel) + self.carry_bias)
         return gate * transformed + (1.0 - gate) * inputs
 
     def get_config(self) -> dict[str, Any]:
@@ -160,7 +151,7 @@ class CharacterCNN(keras.layers.Layer):
         vectors = activate(best + ops.concatenate(self.biases))
         # Highways keep the width; the projection brings it to that of the LSTMs.
         for highway in self.highways:
-            vectors = highway(vectors, training=training)
+            vectors = highway(vectors)
         return ops.matmul(vectors, self.projection_kernel) + self.projection_bias
 
     def _best_windows(self, character_ids: Any, *, training: bool) -> Any:
