@@ -32,7 +32,7 @@ import numpy as np
 # What differs from the defaults of `elmo-pretrain`.
 RECIPES: dict[str, dict[str, Any]] = {
     "the defaults": {},
-    "Adam, not Muon": {"optimizer": "adam", "learning_rate": 0.004},
+    "Adam with a step size of 0.004, not Muon with 0.005": {"optimizer": "adam", "learning_rate": 0.004},
     "512 sampled words, not 2,048": {"num_negatives": 512},
     "8,192 sampled words": {"num_negatives": 8192},
     "dropout of 0.1": {"dropout": 0.1},

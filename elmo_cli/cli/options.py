@@ -139,7 +139,11 @@ LABELS = (
     switch(
         "--drop-unlabelled", "data.drop_unlabelled", "Drop rows without a label instead of refusing them."
     ),
-    switch("--drop-empty", "data.drop_empty", "Drop rows without text instead of refusing them."),
+    switch(
+        "--drop-empty",
+        "data.drop_empty",
+        "Drop rows without text; else elmo-train refuses them, and elmo-eval scores them as empty texts.",
+    ),
 )
 
 ELMO = option(

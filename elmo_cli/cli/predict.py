@@ -46,7 +46,8 @@ _FILE_NAME = re.compile(r"\S*[^\s.]\.[A-Za-z][A-Za-z0-9]{1,7}")
         "--output",
         metavar="FILE",
         type=options.PATH,
-        help_text="File to write instead of stdout; when cut short, finished rows stay in FILE.part.",
+        help_text="File to write instead of stdout; when cut short, finished rows stay in FILE.part, but not "
+        "those of Parquet.",
     ),
     options.option(
         "--format",

@@ -52,7 +52,8 @@ _POSITIVE = _FiniteRange(min=0, min_open=True)
     options.option(
         "--init",
         metavar="HANDLE",
-        help_text="Go on with the weights of this ELMo: bundled, a directory, or OPTIONS.json,WEIGHTS.hdf5.",
+        help_text="Go on with the weights of this native ELMo, such as bundled: any that elmo-train --elmo "
+        "takes.",
     ),
     options.option(
         "--size",

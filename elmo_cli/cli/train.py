@@ -82,7 +82,10 @@ logger = logging.getLogger(__name__)
         metavar="N",
     ),
     options.setting(
-        "--elmo", "elmo.handle", "Where ELMo comes from: bundled, a URL or a path.", metavar="HANDLE"
+        "--elmo",
+        "elmo.handle",
+        "Where ELMo comes from: bundled, a public name (elmo-fetch --list), a URL or a path.",
+        metavar="HANDLE",
     ),
     options.setting(
         "--trainable",

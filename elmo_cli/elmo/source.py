@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 BUNDLED_DIRECTORY = Path(__file__).parent / "bundled"
 # Name of a folder in BUNDLED_DIRECTORY -> what it is; the first is the default.
-BUNDLED = {"mini": "a small English biLM trained by elmo-pretrain"}
+BUNDLED = {"mini": "a small English biLM; see its MODEL_CARD.md"}
 
 
 @dataclass(frozen=True)
