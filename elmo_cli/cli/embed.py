@@ -95,8 +95,8 @@ logger = logging.getLogger(__name__)
     options.option(
         "--elmo",
         metavar="HANDLE",
-        help_text="Where ELMo comes from: bundled, a public name, a URL or a path; with --run: where the run's "
-        "ELMo is now, if it was moved.  [default: that of --run, else bundled]",
+        help_text="Where ELMo comes from: bundled, a public name, a URL or a path; with --run: where the "
+        "run's ELMo is now, if it was moved.  [default: that of --run, else bundled]",
     ),
     options.option(
         "--run",
