@@ -1,6 +1,7 @@
 """elmo-train --trainable top|all: ELMo's own weights learn the task; the run then contains them."""
 
 import logging
+import shutil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,12 @@ def fine_tune_run(
         "the upper layer" if config.elmo.trainable == "top" else "all layers",
         counted(tuning.num_epochs, "epoch"),
     )
-    checkpoints = Checkpoints(run.directory.checkpoints / _CHECKPOINTS, identity=identity, resume=run.resume)
+    # Where the training before it went on, it begins anew.
+    place = run.directory.checkpoints / _CHECKPOINTS / f"after_epoch_{len(history.epochs)}"
+    for other in place.parent.glob("after_epoch_*"):
+        if other != place:
+            shutil.rmtree(other, ignore_errors=True)
+    checkpoints = Checkpoints(place, identity=identity, resume=run.resume)
     before, history = history, fine_tune(tuning, history, checkpoints=checkpoints)
     if history.best_epoch <= len(before.epochs):
         logger.info(

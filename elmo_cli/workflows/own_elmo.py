@@ -45,7 +45,7 @@ def copy_elmo(source: ElmoSource, directory: RunDirectory) -> None:
         RunError: When they cannot be read or written.
     """
     place = directory.own_elmo
-    if all(Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place)) for path in source.files()):
+    if _lies_in(place, source):
         return
     beside = place.with_name(f".tmp-{secrets.token_hex(4)}-{place.name}")
     try:
@@ -66,6 +66,19 @@ def copy_elmo(source: ElmoSource, directory: RunDirectory) -> None:
         ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def remove_elmo(directory: RunDirectory, unless: ElmoSource) -> None:
+    """Removes the ELMo that an earlier training left in a run, but never that on which the run stands."""
+    place = directory.own_elmo
+    if not _lies_in(place, unless):
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _lies_in(place: Path, source: ElmoSource) -> bool:
+    return all(
+        Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place)) for path in source.files()
+    )
 
 
 def _card(began_with: ElmoSource) -> str:

@@ -33,7 +33,7 @@ from elmo_cli.workflows.evaluate import write_report
 from elmo_cli.workflows.fine_tune import calibrate_run, check_can_be_fine_tuned, fine_tune_run
 from elmo_cli.workflows.model_card import model_card
 from elmo_cli.workflows.new_run import NewRun
-from elmo_cli.workflows.own_elmo import copy_elmo
+from elmo_cli.workflows.own_elmo import copy_elmo, remove_elmo
 from elmo_cli.workflows.prediction_columns import PredictionColumns
 from elmo_cli.workflows.run_directory import RunDirectory
 from elmo_cli.workflows.run_record import describe, identity, layer_mix
@@ -185,6 +185,8 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
     if config.elmo.bundle and not (fine_tuned or config.elmo.adapt):
         # As the user gave it: what a Hub module became in the cache is not what its fingerprint is of.
         copy_elmo(resolve(handle), directory)
+    elif not fine_tuned:
+        remove_elmo(directory, unless=classifier.embedder.source)
     save(classifier, directory.model, trained.tfidf)
     write_text(directory.path / "history.csv", history.to_csv())
     run.record |= {

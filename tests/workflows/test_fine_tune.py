@@ -133,6 +133,38 @@ def test_a_run_whose_fine_tuning_is_not_kept_is_that_of_a_frozen_elmo(
     np.testing.assert_array_equal(*found)
 
 
+def test_a_run_that_goes_on_without_what_its_elmo_became_can_be_used(
+    fine_tuned: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run = shutil.copytree(fine_tuned / "run", tmp_path / "run")
+    assert RunDirectory(run).own_elmo.is_dir()
+    monkeypatch.setattr(FineTuning, "least_accuracy", lambda *_: 1.5)
+    arguments = ["--elmo", fine_tuned / "elmo", "--trainable", "all", *KEPT, "--epochs", "3", "--resume"]
+    result = invoke("train", tiny / "train.csv", "--test", tiny / "test.csv", "-o", run, *arguments)
+    assert result.exit_code == 0, result.output
+    assert not RunDirectory(run).own_elmo.exists()
+    result = invoke("predict", run, tiny / "test.csv")
+    assert result.exit_code == 0, result.output
+
+
+def test_with_more_epochs_before_it_fine_tuning_begins_anew(fine_tuned: Path, tiny: Path, tmp_path: Path):
+    resumed, whole = shutil.copytree(fine_tuned / "run", tmp_path / "resumed"), tmp_path / "whole"
+    arguments = [tiny / "train.csv", "--elmo", fine_tuned / "elmo", "--trainable", "all", *KEPT]
+    for run, further in ((resumed, ["--resume"]), (whole, [])):
+        result = invoke(
+            "train", *arguments, "--test", tiny / "test.csv", "-o", run, "--epochs", "4", *further
+        )
+        assert result.exit_code == 0, result.output
+        assert RunDirectory(run).read_record()["epochs"] == 5
+    probabilities = [
+        Predictor(run, proba=True)(pd.read_csv(tiny / "test.csv")).filter(like="probability_of")
+        for run in (resumed, whole)
+    ]
+    np.testing.assert_array_equal(*probabilities)
+    folders = [folder.name for folder in (RunDirectory(resumed).checkpoints / "fine_tuning").iterdir()]
+    assert folders == ["after_epoch_4"]
+
+
 def test_in_bfloat16_it_begins_with_the_weights_of_the_file_not_with_rounded_ones(tiny: Path):
     source = resolve(str(tiny / "elmo"))
     exact, rounded = (_trainable(load_embedder(source, precision)) for precision in ("float32", "bfloat16"))
