@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from elmo_cli.classifier.token_batches import TokenBatches
 from elmo_cli.classifier.trainable_classifier import TrainableClassifier
 from elmo_cli.config import FineTuningConfig
+from elmo_cli.counts import counted
 from elmo_cli.errors import ConfigError
 from elmo_cli.progress import track
 from elmo_cli.training.batch_steps import BatchSteps, Sums
@@ -141,10 +142,16 @@ class FineTuning:
 
     def evaluate(self) -> tuple[float, float]:
         """Returns mean loss and accuracy of the validation rows."""
-        order = np.argsort(self.valid_batches.lengths, kind="stable")
+        lengths = self.valid_batches.lengths
+        order = np.argsort(-lengths, kind="stable")
+        # No more tokens at once than in training.
+        most_tokens = self.config.batch_size * int(self.train_batches.lengths.max())
         sums = []
-        for first in range(0, len(order), _EVALUATED_ROWS):
-            rows = order[first : first + _EVALUATED_ROWS]
+        first = 0
+        while first < len(order):
+            num_rows = max(1, min(_EVALUATED_ROWS, most_tokens // int(lengths[order[first]])))
+            rows = order[first : first + num_rows]
+            first += num_rows
             targets = self.valid_targets[rows]
             labels = {"targets": targets, "weights": self.class_weights[targets]}
             sums.append(self.steps(0).evaluate({**self.valid_batches.batch(rows), **labels}))
@@ -251,15 +258,17 @@ def fine_tune(tuning: FineTuning, before: History, *, checkpoints: Checkpoints |
             KeepLast(best, tuning.least_accuracy(before.best.val_accuracy)),
             num_epochs=len(before.epochs) + tuning.num_epochs,
             learning_rate=config.learning_rate,
+            rate_option="--set fine_tuning.learning_rate=",
             optimizer=tuning.optimizer,
             earlier=before.epochs,
             checkpoints=checkpoints,
         )
     except tf.errors.ResourceExhaustedError as error:
+        smaller = f"Use smaller batches (--set fine_tuning.batch_size={config.batch_size // 2}), or cut"
         raise ConfigError(
-            f"Memory does not suffice to fine-tune with {config.batch_size} texts of up to "
-            f"{tuning.train_batches.lengths.max()} tokens at once. Use smaller batches (--set "
-            f"fine_tuning.batch_size={max(1, config.batch_size // 2)}), or cut texts shorter (--max-length)."
+            f"Memory does not suffice to fine-tune with {counted(config.batch_size, 'text')} of up to "
+            f"{counted(int(tuning.train_batches.lengths.max()), 'token')} at once. "
+            f"{smaller if config.batch_size > 1 else 'Cut'} texts shorter (--max-length)."
         ) from error
 
 

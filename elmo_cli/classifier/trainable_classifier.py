@@ -64,7 +64,8 @@ class TrainableClassifier(keras.Model):
         # Context-free vectors of the batch's distinct words: (M, P)
         tokens = batch.get("token_vectors")
         if tokens is None:
-            tokens = self.bilm.character_cnn(batch["character_ids"], training=training)
+            # As in training also without a gradient: it takes less memory.
+            tokens = self.bilm.character_cnn(batch["character_ids"], training=True)
         # Vectors of each layer (B, L, T, 2P) and which of them stand for tokens (B, T)
         drop = functools.partial(self.drop, training=True) if self.drop is not None and training else None
         layers = self.bilm.layers_of(

@@ -112,11 +112,13 @@ class StopOnNaN(keras.callbacks.Callback):
 
     Args:
         learning_rate: The step size in use, for the message.
+        option: What gives another one on the command line, up to the number.
     """
 
-    def __init__(self, learning_rate: float) -> None:
+    def __init__(self, learning_rate: float, option: str = "--learning-rate ") -> None:
         super().__init__()
         self.learning_rate = learning_rate
+        self.option = option
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Raises ConfigError when ``loss`` or ``val_loss`` is NaN or infinite."""
@@ -126,7 +128,7 @@ class StopOnNaN(keras.callbacks.Callback):
                 raise ConfigError(
                     f"Training broke down in epoch {epoch + 1}: {name} became {value} with a learning "
                     f"rate of {self.learning_rate:g}. Give a smaller one, for example "
-                    f"--learning-rate {self.learning_rate / 10:g}."
+                    f"{self.option}{self.learning_rate / 10:g}."
                 )
 
 

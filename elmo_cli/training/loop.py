@@ -107,6 +107,7 @@ def run_epochs(
     num_epochs: int,
     learning_rate: float,
     optimizer: keras.optimizers.Optimizer,
+    rate_option: str = "--learning-rate ",
     earlier: Sequence[EpochRecord] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoints: Checkpoints | None = None,
@@ -122,6 +123,7 @@ def run_epochs(
         num_epochs: Most epochs, those of an earlier training included.
         learning_rate: The highest step size, for messages.
         optimizer: Built.
+        rate_option: What gives another step size on the command line, up to the number.
         earlier: Epochs of a training that this one goes on with; numbers go on from theirs.
         callbacks: As in `fit`.
         checkpoints: As in `fit`.
@@ -140,7 +142,7 @@ def run_epochs(
         keep_best.go_on(saved.best, len(records))
     show_progress = ShowProgress(num_epochs, num_done=len(records))
     watchers = keras.callbacks.CallbackList(
-        [StopOnNaN(learning_rate), keep_best, show_progress, *callbacks], model=model
+        [StopOnNaN(learning_rate, rate_option), keep_best, show_progress, *callbacks], model=model
     )
     model.stop_training = False
     interrupted = False

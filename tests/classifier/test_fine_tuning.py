@@ -19,6 +19,7 @@ from elmo_cli.classifier.pooling import MaskedPooling, MaskedTokens
 from elmo_cli.classifier.token_batches import TokenBatches
 from elmo_cli.classifier.trainable_classifier import TrainableClassifier
 from elmo_cli.config import FineTuningConfig
+from elmo_cli.errors import ConfigError
 from elmo_cli.training.checkpoints import Checkpoints
 from elmo_cli.training.determinism import make_deterministic
 from elmo_cli.training.history import EpochRecord, History
@@ -185,6 +186,28 @@ def test_the_loss_falls_on_published_weights(shared: Path):
     read_weights(bilm, folder / "lm_weights.hdf5")
     history = _fine_tune(_model(bilm), epochs=8, learning_rate=0.02, head_rate=1.0, unfreeze=0.0)
     assert history.epochs[-1].val_loss < 0.5 * history.epochs[1].val_loss
+
+
+def test_no_more_is_evaluated_at_once_than_is_learned_from():
+    model, rows = _model(), []
+    valid = LabelledTexts(
+        np.array([" ".join(["cat"] * number) for number in (1, 2, 9, 30)], object), ANIMALS[:4]
+    )
+    config = FineTuningConfig(batch_size=3)  # of 7 tokens at most
+    tuning = FineTuning(model, ROWS, valid, config, top_only=False, class_weights=WEIGHTS, seed=4)
+    batch = tuning.valid_batches.batch
+    tuning.valid_batches.batch = lambda numbers: (rows.append(numbers.tolist()), batch(numbers))[1]
+    loss, accuracy = tuning.evaluate()
+    assert rows == [[3], [2, 1], [0]]
+    logits = model(batch(np.arange(4)))
+    expected = tf.nn.sparse_softmax_cross_entropy_with_logits(ANIMALS[:4], logits).numpy().mean()
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert accuracy == (logits.numpy().argmax(axis=1) == ANIMALS[:4]).mean()
+
+
+def test_a_loss_that_is_no_number_names_the_option_of_fine_tuning():
+    with pytest.raises(ConfigError, match=r"--set fine_tuning.learning_rate=1e\+29"):
+        _fine_tune(_model(), learning_rate=1e30, unfreeze=0.0, epochs=3)
 
 
 def test_what_becomes_less_accurate_is_left_as_it_was():
