@@ -1,5 +1,6 @@
 """What run.json says about a training, and what two trainings must have in common to be one."""
 
+import hashlib
 import logging
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.config_yaml import to_yaml
 from elmo_cli.elmo.scalar_mix import ScalarMix
 from elmo_cli.workflows.new_run import NewRun
-from elmo_cli.workflows.training_tables import TrainingTables
+from elmo_cli.workflows.training_tables import LabelledTable, TrainingTables
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +46,11 @@ def identity(run: NewRun, tables: TrainingTables) -> str:
         elmo=replace(config.elmo, memory_bytes=0),
         training=replace(config.training, epochs=1, device="auto"),
     )
+    learned_from = (("train", tables.train), ("valid", tables.valid))
     facts = [
         f"elmo-cli: {__version__}",
         f"elmo fingerprint: {run.record['elmo']['fingerprint']} in {run.record['precision']}",
+        *(f"texts and labels of {name}: {_digest(part)}" for name, part in learned_from),
         *(
             f"{path} sha256: {tables.hashes.get(path)}"
             for path in (config.data.train, config.data.valid)
@@ -55,6 +58,15 @@ def identity(run: NewRun, tables: TrainingTables) -> str:
         ),
     ]
     return to_yaml(decides) + "\n".join(facts)
+
+
+def _digest(table: LabelledTable) -> str:
+    """Returns the SHA-256 of what is learned from a table: that of a pipe is not known, and texts are cut."""
+    digest = hashlib.sha256()
+    for text in table.examples.sentences.texts:
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
+    digest.update(table.targets.tobytes())
+    return digest.hexdigest()
 
 
 def layer_mix(mix: ScalarMix) -> dict[str, Any]:
