@@ -57,9 +57,12 @@ def local_files(handle: str) -> tuple[Path, ...]:
     handle = handle.strip()
     if handle == "bundled" or handle.startswith("bundled:"):
         return ()
-    parts = [handle] if expanded(handle, handle).exists() else handle.split(",")
-    paths = tuple(expanded(part.strip(), handle).absolute() for part in parts)
-    return paths if all(map(Path.exists, paths)) else ()
+    try:
+        parts = [handle] if expanded(handle, handle).exists() else handle.split(",")
+        paths = tuple(expanded(part.strip(), handle).absolute() for part in parts)
+        return paths if all(map(Path.exists, paths)) else ()
+    except OSError:  # of a directory that may not be looked into, or a name that is too long
+        return ()
 
 
 def nearest(path: Path) -> str:

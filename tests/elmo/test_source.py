@@ -14,6 +14,7 @@ import pytest
 from elmo_cli.elmo import source
 from elmo_cli.elmo.fetching import known as known_table
 from elmo_cli.elmo.fetching.known import KnownElmo
+from elmo_cli.elmo.handles import local_files
 from elmo_cli.elmo.source import ElmoSource, resolve
 from elmo_cli.errors import SourceError
 
@@ -412,3 +413,7 @@ def test_the_checksum_may_be_that_of_the_archive_the_weights_or_the_fingerprint(
     assert resolve(str(allennlp), sha256=weights_sum).kind == "bilm"
     with pytest.raises(SourceError, match=f"received weights {weights_sum}, fingerprint"):
         resolve(str(allennlp), sha256=archive_sum)
+
+
+def test_what_is_too_long_for_a_path_is_none():
+    assert local_files("x" * 300) == ()
