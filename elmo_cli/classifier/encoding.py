@@ -200,9 +200,17 @@ class Encoder:
         # Longest first: what does not fit into memory shows at once, and time left is not underrated.
         order = np.argsort(-lengths, kind="stable")
         progress = track(order, total=len(order), description="embedding")
-        for first in range(0, len(order), READ_ROWS):
-            part = order[first : first + READ_ROWS]
-            read = self.embedder.reader(texts[part])
+        first, read_rows = 0, READ_ROWS
+        while first < len(order):
+            part = order[first : first + read_rows]
+            try:
+                read = self.embedder.reader(texts[part])
+            except tf.errors.ResourceExhaustedError:  # their distinct words are too many
+                if len(part) == 1:
+                    raise
+                read_rows = len(part) // 2
+                continue
+            first += len(part)
             start = 0
             while start < len(part):
                 longest = int(lengths[part[start]])

@@ -26,6 +26,8 @@ from elmo_cli.workflows.run_directory import RunDirectory
 
 logger = logging.getLogger(__name__)
 
+_LEAST_BYTES = 1 << 26  # of vectors in memory
+
 
 class Predictor:
     """A trained run, ready to predict.
@@ -122,7 +124,8 @@ class Predictor:
         """Returns the probability of each class, float32 (N, C), for examples of the preprocessor."""
         texts, lengths = examples.sentences.texts, examples.sentences.lengths
         row_bytes = self.classifier.encoder.row_bytes(int(lengths.max(initial=1)))
-        step = max(1, self.config.elmo.memory_bytes // row_bytes)
+        # Training keeps in a file what is more than it may; here it would be text by text.
+        step = max(1, max(self.config.elmo.memory_bytes, _LEAST_BYTES) // row_bytes)
         parts = [np.empty((0, self.labels.num_classes), np.float32)]
         for start in range(0, len(texts), step):
             sentences = Sentences(texts[start : start + step], lengths[start : start + step])

@@ -85,6 +85,20 @@ class SmallMachine(TinyEmbedder):
         return limited
 
 
+class FewWords(TinyEmbedder):
+    """An embedder on a machine that has memory for the words of three texts."""
+
+    def reader(self, texts: Any) -> Any:
+        if len(texts) > 3:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return super().reader(texts)
+
+
+def test_when_memory_runs_out_for_words_fewer_texts_are_read_at_once():
+    found = rows_of(Encoder(FewWords(), MaskedPooling())(sentences(*TEXTS)))
+    np.testing.assert_allclose(found, encoded(*TEXTS), atol=1e-6)
+
+
 def test_when_memory_runs_out_batches_are_halved_and_work_goes_on(caplog):
     caplog.set_level(logging.WARNING)
     encoder = Encoder(SmallMachine(), MaskedPooling())

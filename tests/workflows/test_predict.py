@@ -12,6 +12,7 @@ import pytest
 
 import elmo_cli
 from elmo_cli.errors import ConfigError, DataError, RunError
+from elmo_cli.workflows import predict
 from elmo_cli.workflows.predict import Predictor, load_run
 
 TEXTS = ["Rain fell on the hills.", "She baked bread.", "Frost"]
@@ -132,6 +133,7 @@ def test_a_large_table_is_predicted_in_pieces_that_fit(tiny: Path, monkeypatch: 
     table = pd.DataFrame({"text": [f"text number {number}" for number in range(7)]})
     predictor = Predictor(tiny / "run")
     expected = predictor(table)
+    monkeypatch.setattr(predict, "_LEAST_BYTES", 0)
     # As where all tokens are kept: what counts are the 3 tokens of these texts, not those allowed.
     monkeypatch.setattr(predictor.classifier.encoder, "row_bytes", lambda num_tokens: num_tokens)
     elmo = replace(predictor.config.elmo, memory_bytes=3 * 3)
