@@ -13,11 +13,11 @@ from elmo_cli.errors import DataError
 from elmo_cli.text import lines as text_lines
 from elmo_cli.text.encodings import checked_encoding, sniff_encoding, without_mark
 from elmo_cli.text.formats import OBVIOUS_NAMES, Kind, TableFormat, kind_of_name
+from elmo_cli.text.header import is_header
 
 logger = logging.getLogger(__name__)
 
 _ARCHIVES = {b"\x1f\x8b": "compressed (gzip)", b"PK\x03\x04": "a zip archive or an Excel workbook"}
-_MAX_NAME_CHARACTERS = 60  # a longer cell in the first row is no column name
 
 
 def sniff_format(path: str | Path, data: DataConfig, *, expected_columns: Sequence[str] = ()) -> TableFormat:
@@ -121,7 +121,7 @@ def sniff_head(
     if header is None:
         # A number that the user gives says nothing about the names.
         expected = [one for one in expected_columns if one not in (data.text_column, data.label_column)]
-        header = _is_header(rows, known, expected, two_parts=character == " ", name=name)
+        header = is_header(rows, known, expected, two_parts=character == " ", name=name)
     if delimiter is None and character != {"tsv": "\t"}.get(kind or "", ","):
         logger.info("%s: the delimiter is %r", name, character)
     if not quoting and data.quoting is None and character != " ":
@@ -246,51 +246,3 @@ def _is_table(rows: Sequence[Sequence[str]], known: Sequence[str], *, named: boo
     if named:
         return all(not names.isdisjoint(OBVIOUS_NAMES[role]) for role in ("text", "label")) and not known
     return len(rows) > 1 and all(len(row) == len(rows[0]) for row in rows)
-
-
-def _is_header(
-    rows: Sequence[Sequence[str]],
-    known: Sequence[str],
-    expected: Sequence[str],
-    *,
-    two_parts: bool,
-    name: str,
-) -> bool:
-    """Tells whether the first row names the columns, and says so where nothing is sure.
-
-    Args:
-        rows: The first rows.
-        known: Names that may be there.
-        expected: Those of them that the table of the training had; numbers where it had no header.
-        two_parts: Whether a row is a label, a blank and a text.
-        name: Of the file, for messages.
-    """
-    if not rows:
-        return True
-    cells = [cell.strip() for cell in rows[0]]
-    # A label of the first row comes again further down, a column name does not, unless all of them do.
-    others = [row for row in rows[1:] if [cell.strip() for cell in row] != cells]
-    again = [any(len(row) > i and row[i].strip() == cell for row in others) for i, cell in enumerate(cells)]
-    names = {cell.lower() for cell, comes_again in zip(cells, again, strict=True) if not comes_again}
-    obvious = {one for names_of_role in OBVIOUS_NAMES.values() for one in names_of_role}
-    if two_parts:
-        return len(cells) == 2 and names == {cell.lower() for cell in cells} <= obvious
-    if not names.isdisjoint([*(one.lower() for one in known if not one.isdigit()), *obvious]):
-        return True
-    without = bool(expected) and all(one.isdecimal() for one in expected) and names.isdisjoint(expected)
-    if without or any(
-        cell and (len(cell) > _MAX_NAME_CHARACTERS or _is_number(cell) or comes_again)
-        for cell, comes_again in zip(cells, again, strict=True)
-    ):
-        logger.info("%s: the first row looks like data, not like column names (--header if it is)", name)
-        return False
-    logger.info("%s: the first row is taken as the names of the columns (--no-header if it is data)", name)
-    return True
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
