@@ -9,6 +9,7 @@ import pandas as pd
 from elmo_cli.config import DataConfig
 from elmo_cli.errors import DataError
 from elmo_cli.text.columns import place, table_name
+from elmo_cli.text.encodings import is_encodable
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +34,12 @@ def labels_of(df: pd.DataFrame, column: str) -> list[str]:
         raise DataError(
             f"{where}: the label is missing. Every row needs one; drop such rows with --drop-unlabelled."
         )
-    for number, label in enumerate(labels):
-        if any("\ud800" <= character <= "\udfff" for character in label):
-            raise DataError(
-                f"{place(df, df.index[number], column)}: the label {label!r} holds half a character, which "
-                "UTF-8 does not know. Correct it."
-            )
+    if broken := {label for label in set(labels) if not is_encodable(label)}:
+        number, label = next((number, label) for number, label in enumerate(labels) if label in broken)
+        raise DataError(
+            f"{place(df, df.index[number], column)}: the label {label!r} holds half a character, which UTF-8 "
+            "does not know. Correct it."
+        )
     return labels
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from elmo_cli.errors import DataError
-from elmo_cli.text.formats import OBVIOUS_NAMES, TableFormat
+from elmo_cli.text.formats import DELIMITERS, OBVIOUS_NAMES, TableFormat
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def find_text_column(df: pd.DataFrame, wanted: str | None) -> str | None:
         return obvious_jsonl_column(df) if wanted is None else jsonl_column(df, wanted)
     if df.shape[1] == 1 and wanted not in df.columns:
         name = str(df.columns[0])
-        parts = [part.strip() for part in re.split(r"[,;\t|]", name)]
+        parts = [part.strip() for part in re.split("|".join(map(re.escape, DELIMITERS)), name)]
         if len(parts) == 1 or wanted not in parts:
             return name
         # The names of several columns in one: what stands between cells was mistaken.

@@ -33,7 +33,16 @@ def checked_encoding(encoding: str) -> str:
     return encoding
 
 
-def without_mark(encoding: str, head: bytes) -> str:
+def is_encodable(text: str) -> bool:
+    """Whether UTF-8 can hold a text: it has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def without_mark(encoding: str, head: bytes, name: str) -> str:
     """Returns the encoding that reads the same bytes but consumes a byte order mark, where there is one.
 
     Where one is wanted and there is none, the bytes tell their order.
@@ -41,29 +50,30 @@ def without_mark(encoding: str, head: bytes) -> str:
     Args:
         encoding: A text encoding known to Python.
         head: The first bytes.
+        name: Of the file, for messages.
 
     Raises:
         DataError: When UTF-16 or UTF-32 is wanted and the bytes are UTF-8.
     """
-    name = codecs.lookup(encoding).name
-    if name in ("utf-16", "utf-32") and not head.startswith(_marks_of(name)):
+    plain = codecs.lookup(encoding).name
+    if plain in ("utf-16", "utf-32") and not head.startswith(_marks_of(plain)):
         if b"\0" not in head and sniff_encoding([head]) in ("utf-8", "utf-8-sig"):
             raise DataError(
-                f"it is not {encoding}: its characters are single bytes. Give its encoding with --encoding, "
-                "for example --encoding utf-8."
+                f"{name}: it is not {encoding}: its characters are single bytes. Give its encoding with "
+                "--encoding, for example --encoding utf-8."
             )
-        width = 2 if name == "utf-16" else 4
+        width = 2 if plain == "utf-16" else 4
         # Most characters, line ends among them, have zeros at their high end.
         first, last = (head[place::width].count(0) for place in (0, width - 1))
-        return f"{name}-be" if first > last else f"{name}-le"
+        return f"{plain}-be" if first > last else f"{plain}-le"
     for mark, consuming in _BYTE_ORDER_MARKS:
-        if head.startswith(mark) and name in _MARKED_BY[mark]:
+        if head.startswith(mark) and plain in _MARKED_BY[mark]:
             return consuming
     return encoding
 
 
-def _marks_of(name: str) -> tuple[bytes, ...]:
-    return tuple(mark for mark, encoding in _BYTE_ORDER_MARKS if encoding == name)
+def _marks_of(consuming: str) -> tuple[bytes, ...]:
+    return tuple(mark for mark, encoding in _BYTE_ORDER_MARKS if encoding == consuming)
 
 
 def sniff_encoding(blocks: Iterable[bytes]) -> str:

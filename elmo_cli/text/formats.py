@@ -6,6 +6,9 @@ from typing import Literal
 
 Kind = Literal["csv", "tsv", "jsonl", "parquet", "lines"]
 
+# What usually stands between cells, the likeliest first.
+DELIMITERS = (",", "\t", ";", "|")
+
 # Column names from which a column's role is plain, the likeliest first.
 _TEXT_NAMES = (
     "text sentence texts sentences review tweet message comment question utterance document content body "

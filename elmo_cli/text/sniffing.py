@@ -12,7 +12,7 @@ from elmo_cli.config import DataConfig
 from elmo_cli.errors import DataError
 from elmo_cli.text import lines as text_lines
 from elmo_cli.text.encodings import checked_encoding, sniff_encoding, without_mark
-from elmo_cli.text.formats import OBVIOUS_NAMES, Kind, TableFormat, kind_of_name
+from elmo_cli.text.formats import DELIMITERS, OBVIOUS_NAMES, Kind, TableFormat, kind_of_name
 from elmo_cli.text.header import is_header
 
 logger = logging.getLogger(__name__)
@@ -102,10 +102,7 @@ def sniff_head(
     if data.format == "parquet" or (data.format is None and head.startswith(b"PAR1")):
         return TableFormat("parquet", encoding="utf-8")
     encoding = checked_encoding(data.encoding or _sniffed_encoding(name, [head]))
-    try:
-        encoding = without_mark(encoding, head)
-    except DataError as error:
-        raise DataError(f"{name}: {error}") from error
+    encoding = without_mark(encoding, head, name)
     sample = _sample_lines(head, encoding, complete)
     delimiter = data.delimiter
     kind = _kind(data, delimiter, name, sample)
@@ -165,7 +162,8 @@ def _sniff_cells(
     """Finds delimiter and quoting by the most even rows; None when plain lines are likelier."""
     if delimiter is None and kind == "tsv" and data.format == "tsv":
         delimiter = "\t"
-    order = [delimiter] if delimiter else ["\t", ",", ";", "|"] if kind == "tsv" else [",", "\t", ";", "|"]
+    # The likeliest first; the sort leaves the others as they are.
+    order = [delimiter] if delimiter else sorted(DELIMITERS, key=lambda one: kind == "tsv" and one != "\t")
     best: tuple[float, str, bool, list[list[str]]] = (-1.0, order[0], data.quoting is not False, [])
     for character in order:
         for quoting in (True, False) if data.quoting is None else (data.quoting,):

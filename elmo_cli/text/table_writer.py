@@ -18,6 +18,7 @@ import pandas as pd
 from elmo_cli.counts import counted
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.files import atomic_write
+from elmo_cli.text.encodings import is_encodable
 from elmo_cli.text.formats import TableFormat, part_of
 
 logger = logging.getLogger(__name__)
@@ -263,20 +264,12 @@ def _json_lines(df: pd.DataFrame) -> str:
         cells = {name: value for name, value in zip(names, row, strict=True) if not _is_nan(value)}
         line = json.dumps(cells, ensure_ascii=False, default=_plain)
         # Half a surrogate pair can stand in JSON only as an escape.
-        lines.append(line if _is_encodable(line) else json.dumps(cells, default=_plain))
+        lines.append(line if is_encodable(line) else json.dumps(cells, default=_plain))
     return "".join(line + "\n" for line in lines)
 
 
 def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and value != value
-
-
-def _is_encodable(line: str) -> bool:
-    try:
-        line.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _plain(value: Any) -> Any:
