@@ -134,17 +134,17 @@ def rows(
                 return
             state.row += 1
             num_lines, before = reader.line_num - before, reader.line_num
-            if num_lines > 1 and not quotes_seen and not cells[-1].endswith(_END):
+            if cells and cells[-1].endswith(_END):
+                raise DataError(
+                    f'{name}, row {state.row}, column {len(cells)}: a quote (") opens here and is never '
+                    f"closed. {_QUOTING_HINT}"
+                )
+            if num_lines > 1 and not quotes_seen:
                 raise DataError(
                     f'{name}, row {state.row}: a quote (") opens here and closes '
                     f"{counted(num_lines - 1, 'line')} further down, but no cell of the first megabyte is "
                     'quoted. Give --no-quoting if " has no special meaning in this file, or --quoting if it '
                     "quotes cells."
-                )
-            if cells and cells[-1].endswith(_END):
-                raise DataError(
-                    f'{name}, row {state.row}, column {len(cells)}: a quote (") opens here and is never '
-                    f"closed. {_QUOTING_HINT}"
                 )
             if cells:
                 if state.lone_returns:

@@ -244,11 +244,9 @@ class NewRun:
         try:
             if self.directory.is_run and not self.resume:
                 # A killed run may have left one aside: where this one is not usable, that one stays.
-                if aside.exists() and not self.directory.is_usable:
-                    shutil.rmtree(place)
-                else:
-                    if aside.exists():
-                        shutil.rmtree(aside)
+                if aside.exists():
+                    shutil.rmtree(aside if self.directory.is_usable else place)
+                if place.exists():
                     place.rename(aside)
             self._begun = True
             place.mkdir(exist_ok=True)
