@@ -286,15 +286,16 @@ def data_config(flags: Mapping[str, Any], trained_with: DataConfig, path: Path |
     Raises:
         ConfigError: For a wrong value.
     """
+    told = given(flags)
     inherited: dict[str, Any] = {}
     if path is not None and trained_with.train and Path(trained_with.train).suffix == path.suffix:
         layout = ("format", "delimiter", "encoding", "quoting", "header")
         inherited = {f"data.{name}": getattr(trained_with, name) for name in layout}
         said = [
-            f"{name} {getattr(trained_with, name)!r}"
-            for name in layout
-            if getattr(trained_with, name) is not None and f"data.{name}" not in given(flags)
+            f"{key.removeprefix('data.')} {value!r}"
+            for key, value in inherited.items()
+            if value is not None and key not in told
         ]
         if said:
             logger.info("%s is read like the training table: %s", path, ", ".join(said))
-    return load_config(None, inherited | given(flags)).data
+    return load_config(None, inherited | told).data

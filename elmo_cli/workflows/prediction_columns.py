@@ -58,11 +58,11 @@ class PredictionColumns:
         while any(name in table.columns for name in found.names(labels)):
             found = replace(found, prefix=f"elmo_{found.prefix}")
         if found is not self:
-            name = table.attrs.get("path", "the table")
             logger.info(
                 '%s has a column "%s" already; what is predicted is in "%s"',
-                name,
-                *(one.names(labels)[0] for one in (self, found)),
+                table.attrs.get("path", "the table"),
+                self.names(labels)[0],
+                found.names(labels)[0],
             )
         return found
 
