@@ -1,184 +1,25 @@
-"""Reading: what is told from a file, what is kept of it, and what is said when it cannot be used."""
+"""Reading: what is kept of a file, and what is said when it cannot be used."""
 
 import io
 import json
-import logging
 import os
-import re
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
+from text.table_files import cells, read, write
 
 from elmo_cli.config import DataConfig
-from elmo_cli.errors import ConfigError, DataError, RunError
+from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.text import lines as text_lines
 from elmo_cli.text.columns import resolve_column, row_number
-from elmo_cli.text.formats import TableFormat
 from elmo_cli.text.sniffing import sniff_format
 from elmo_cli.text.table_writer import TableWriter
 from elmo_cli.text.tables import NoRowsError, read_table, stream_table
-
-
-def write(folder: Path, name: str, content: str | bytes) -> Path:
-    path = folder / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def read(folder: Path, name: str, content: str | bytes, **options: Any) -> pd.DataFrame:
-    return read_table(write(folder, name, content), DataConfig(**options))
-
-
-def cells(df: pd.DataFrame) -> list[list[Any]]:
-    return [list(row) for row in df.itertuples(index=False, name=None)]
-
-
-# What is told from the file.
-
-
-@pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
-@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt"])
-def test_the_delimiter_is_told(tmp_path: Path, delimiter: str, name: str) -> None:
-    rows = [["text", "label"], ["so it goes", "sad"], ["what a day", "glad"]]
-    df = read(tmp_path, name, "\n".join(map(delimiter.join, rows)) + "\n")
-    assert list(df.columns) == rows[0]
-    assert cells(df) == rows[1:]
-
-
-def test_commas_in_texts_do_not_hide_the_real_delimiter(tmp_path: Path) -> None:
-    df = read(tmp_path, "a.csv", "text;label\na, b;x\nc;y\n")
-    assert cells(df) == [["a, b", "x"], ["c", "y"]]
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_the_encoding_is_told(tmp_path: Path, encoding: str) -> None:
-    df = read(tmp_path, "a.csv", "text,label\ncaf\u00e9 \u2026,1\n".encode(encoding))
-    assert list(df.columns) == ["text", "label"]
-    assert cells(df) == [["caf\u00e9 \u2026", "1"]]
-
-
-def test_utf16_without_a_mark_is_read_when_the_encoding_is_given(tmp_path: Path) -> None:
-    for encoding, given in [("utf-16-le", "utf-16-le"), ("utf-16-le", "utf-16"), ("utf-32-be", "utf-32")]:
-        df = read(tmp_path, "a.csv", "text,label\nab,1\n".encode(encoding), encoding=given)
-        assert cells(df) == [["ab", "1"]]
-
-
-def test_utf8_is_not_read_as_utf16(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"a.csv: it is not utf-16: .* --encoding utf-8"):
-        read(tmp_path, "a.csv", "text,label\nab,1\n", encoding="utf-16")
-
-
-@pytest.mark.parametrize(
-    ("content", "columns"),
-    [
-        ("i feel low,sad\ni feel up,glad\ni am blue,sad\n", ["1", "2"]),
-        ("0,so bad\n1,so good\n", ["1", "2"]),
-        ("v1,v2,,,\nham,hello,,,\nspam,win,,,\n", ["v1", "v2", "", "", ""]),
-        ("text,label\ntext,label\n", ["text", "label"]),
-    ],
-)
-def test_the_header_is_told(tmp_path: Path, content: str, columns: list[str]) -> None:
-    df = read(tmp_path, "a.csv", content)
-    assert list(df.columns) == columns
-    assert df.attrs["first_row"] == (1 if columns == ["1", "2"] else 2)
-
-
-QUOTATION = 'he said so\t0\n"I went home\t0\nand slept."\t1\nit rained\t1\n'
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "rows"),
-    [
-        # Every line is a row: a quotation goes from one to another.
-        ("a.tsv", QUOTATION, [line.split("\t") for line in QUOTATION.splitlines()]),
-        (
-            "a.csv",
-            'label,text\n0,he said so\n0,"I went home\n1,and slept."\n1,it rained\n',
-            [["0", "he said so"], ["0", '"I went home'], ["1", 'and slept."'], ["1", "it rained"]],
-        ),
-        # A cell of two lines, either of which has as many commas as a row.
-        (
-            "a.csv",
-            'label,text\n0,he said so\n1,"I went home\nand slept, too."\n1,it rained\n',
-            [["0", "he said so"], ["1", "I went home\nand slept, too."], ["1", "it rained"]],
-        ),
-    ],
-)
-def test_a_quotation_over_several_rows_does_not_join_them(
-    tmp_path: Path, name: str, content: str, rows: list[list[str]]
-) -> None:
-    assert cells(read(tmp_path, name, content)) == rows
-
-
-def test_a_quote_after_a_megabyte_without_any_joins_no_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(text_lines, "BLOCK_BYTES", 200)
-    content = "text,label\n" + "it rained,sky\n" * 20 + '"I went home,sky\nand slept.",sky\n'
-    with pytest.raises(DataError, match=r"row 22: a quote .* closes 1 line further down, .* --no-quoting"):
-        read(tmp_path, "a.csv", content)
-    assert len(read(tmp_path, "a.csv", content, quoting=True)) == 21
-    assert len(read(tmp_path, "a.csv", content, quoting=False)) == 22
-
-
-@pytest.mark.parametrize(
-    ("content", "columns"),
-    [
-        ("y,I want this\nn,no thanks\ny,yes please\n", ["1", "2"]),
-        ("question,how are you?\nstatement,I am well\nquestion,why?\n", ["1", "2"]),
-        ("text,label\nit rained,sky\ntext,label\nboil it,kitchen\n", ["text", "label"]),
-    ],
-)
-def test_a_label_with_the_name_of_a_column_is_no_header(
-    tmp_path: Path, content: str, columns: list[str]
-) -> None:
-    assert list(read(tmp_path, "a.csv", content).columns) == columns
-
-
-def test_a_table_beside_one_without_a_header_has_none_either(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.csv", "pos,I loved it\nneg,never again\n")
-    assert list(read_table(path, DataConfig(), expected_columns=("1", "2")).columns) == ["1", "2"]
-    asked = DataConfig(text_column="2")
-    assert list(read_table(path, asked, expected_columns=("2",)).columns) == ["pos", "I loved it"]
-
-
-def test_a_first_row_that_may_be_data_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    read(tmp_path, "a.csv", "what a view,sky\nboil it,kitchen\n")
-    assert "the first row is taken as the names of the columns (--no-header if it is data)" in caplog.text
-
-
-def test_what_is_given_wins(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.csv", 'text,label\n"a";x,b\n')
-    layout = sniff_format(path, DataConfig(delimiter=";", quoting=False, header=False, encoding="latin-1"))
-    assert (layout.delimiter, layout.quoting, layout.header, layout.encoding) == (
-        ";",
-        False,
-        False,
-        "latin-1",
-    )
-    assert read_table(path, DataConfig(format="lines")).columns.tolist() == ["text"]
-
-
-def test_what_is_unusual_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        read(tmp_path, "a.csv", "caf\u00e9;1\nth\u00e9;0\nlait;1\n".encode("cp1252"))
-    assert "cp1252" in caplog.text
-    assert "delimiter is ';'" in caplog.text
-    assert "looks like data" in caplog.text
-
-
-def test_plain_text_is_read_line_by_line(tmp_path: Path) -> None:
-    df = read(tmp_path, "a.txt", "Hello, world.\n\nIt is; it | was.\r\nlast")
-    assert cells(df) == [["Hello, world."], [""], ["It is; it | was."], ["last"]]
-    assert df.attrs["format"].kind == "lines"
-
 
 # What is kept.
 
@@ -355,54 +196,6 @@ def test_a_quote_that_swallows_a_big_file_is_stopped(tmp_path: Path, monkeypatch
     content = 'text,label\na,x\n"b,y\n' + "c,z\n" * 500
     with pytest.raises(DataError, match=r"row 3: a cell has more than 1000 characters.*never closed"):
         read(tmp_path, "a.csv", content, quoting=True)
-
-
-# Columns.
-
-
-def test_columns_are_found_by_name_number_and_obvious_name(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    df = read(tmp_path, "a.csv", "id, Review ,stars\n1,good,5\n2,bad,1\n")
-    assert resolve_column(df, "stars", "label") == "stars"
-    assert resolve_column(df, "3", "label") == "stars"
-    with caplog.at_level(logging.INFO):
-        assert resolve_column(df, None, "text") == " Review "
-    assert "taking column 2" in caplog.text
-
-
-def test_a_name_wins_over_a_number(tmp_path: Path) -> None:
-    df = read(tmp_path, "a.csv", "2,1\nx,y\n", header=True)
-    assert resolve_column(df, "2", "text") == "2"
-
-
-def test_of_two_columns_the_one_beside_an_obvious_one_is_taken(tmp_path: Path) -> None:
-    df = read(tmp_path, "a.csv", "text,stars\ngood,5\n")
-    assert resolve_column(df, None, "label") == "stars"
-
-
-@pytest.mark.parametrize(
-    ("content", "wanted", "role", "message"),
-    [
-        ("id,body\n1,a\n", "bodi", "text", r'"bodi"\. Did you mean body\?.*1 "id", 2 "body".*--text-column'),
-        ("id,body,n\n1,a,2\n", "4", "text", r'no column "4".*3 "n"'),
-        ("id,n,m\n1,a,2\n", None, "label", r"which column holds the labels\?.*--label-column"),
-        ("a,a,b\n1,2,3\n", "2", "text", r'row 1: 2 columns are called "a"'),
-        ("so it goes,x\nso be it,x\n", None, "text", r"no header.* begin: 1 \(so it goes\), 2 \(x\)"),
-    ],
-)  # fmt: skip
-def test_a_column_that_is_not_there_is_said_with_those_that_are(
-    tmp_path: Path, content: str, wanted: str | None, role: Any, message: str
-) -> None:
-    df = read(tmp_path, "a.csv", content)
-    with pytest.raises(DataError, match=message):
-        resolve_column(df, wanted, role)
-
-
-def test_labels_before_texts_are_hinted_at(tmp_path: Path) -> None:
-    df = read(tmp_path, "a.txt", "0 bad film\n1 good film\n")
-    with pytest.raises(DataError, match="--delimiter ' '"):
-        resolve_column(df, None, "label")
 
 
 # Pieces.
@@ -610,111 +403,3 @@ def test_small_ugly_files_are_read(
     df = read(tmp_path, name, content, **options)
     assert list(df.columns) == columns
     assert cells(df) == expected
-
-
-# Writing.
-
-
-def test_a_failed_file_leaves_nothing_and_keeps_the_old_one(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.csv", "text,label\na,b\n")
-    df = read_table(path, DataConfig())
-    wider = df.assign(new="c")
-    with (
-        pytest.raises(DataError, match="new after the first"),
-        TableWriter(path, df.attrs["format"]) as writer,
-    ):
-        [writer.write(piece) for piece in (df, wider)]
-    assert path.read_text() == "text,label\na,b\n"
-    assert os.listdir(tmp_path) == ["a.csv"]
-
-
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_place_that_cannot_be_written_is_said_before_the_first_piece(tmp_path: Path, kind: str) -> None:
-    (tmp_path / "file").write_text("")
-    layout = TableFormat("csv", ",").for_output(kind)
-    with (
-        pytest.raises(RunError, match=r"file.b cannot be written: "),
-        TableWriter(tmp_path / "file" / "b", layout),
-    ):
-        pytest.fail("the block was entered")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_full_disk_is_said(kind: str) -> None:
-    with (
-        pytest.raises(RunError, match="/dev/full cannot be written: No space left"),
-        TableWriter("/dev/full", TableFormat("csv", ",").for_output(kind)) as writer,
-    ):
-        writer.write(pd.DataFrame({"a": ["x"]}))
-
-
-def test_standard_output_is_flushed_after_each_piece(
-    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    df = read(tmp_path, "a.txt", "one\ntwo\n")
-    df["predicted"] = ["x", "y"]
-    df["probability"] = pd.Series([0.25, 0.98], dtype="float32")
-    with TableWriter(None, df.attrs["format"].for_output()) as writer:
-        writer.write(df.iloc[:1])
-        assert capfdbinary.readouterr().out == b"text\tpredicted\tprobability\none\tx\t0.25\n"
-        writer.write(df.iloc[1:])
-        assert capfdbinary.readouterr().out == b"two\ty\t0.98\n"
-
-
-def test_cells_that_the_format_cannot_hold_are_refused(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.tsv", 'text\tlabel\n"a\tb\n')
-    layout = sniff_format(path, DataConfig(quoting=False))
-    with (
-        pytest.raises(DataError, match="without quoting cannot hold"),
-        TableWriter(tmp_path / "b.tsv", layout) as writer,
-    ):
-        writer.write(pd.DataFrame({"text": ["a\tb"]}))
-    latin = sniff_format(path, DataConfig(encoding="cp1252", quoting=True))
-    with (
-        pytest.raises(DataError, match="cp1252 cannot hold the character '\u623f'"),
-        TableWriter(tmp_path / "b.tsv", latin) as writer,
-    ):
-        writer.write(pd.DataFrame({"text": ["\u623f"]}))
-    double = pd.DataFrame([["a", "b"]], columns=["x", "x"])
-    with (
-        pytest.raises(DataError, match=r'jsonl cannot hold two columns called "x"'),
-        TableWriter(tmp_path / "b.jsonl", latin.for_output("jsonl")) as writer,
-    ):
-        writer.write(double)
-    with (
-        pytest.raises(DataError, match=r"Parquet cannot hold the character '\\ud800'\. Write jsonl\."),
-        TableWriter(tmp_path / "b.parquet", latin.for_output("parquet")) as writer,
-    ):
-        writer.write(pd.DataFrame({"text": ["half a pair: \ud800"]}, dtype=object))
-    assert sorted(os.listdir(tmp_path)) == ["a.tsv"]
-
-
-def test_what_cannot_be_written_somewhere_is_refused(tmp_path: Path) -> None:
-    layout = sniff_format(write(tmp_path, "a.txt", "one\ntwo\n"), DataConfig())
-    with pytest.raises(ConfigError, match=re.escape("cannot be written as lines")):
-        TableWriter(tmp_path / "b", layout)
-    with pytest.raises(ConfigError, match="standard output"):
-        TableWriter(None, layout.for_output("parquet"))
-
-
-@pytest.mark.parametrize(
-    "encoding", ["utf-8", "utf8", "UTF-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32-be"]
-)
-def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path, encoding: str) -> None:
-    mark = "" if encoding == "utf-16" else "\ufeff"
-    content = f"{mark}text,label\né,x\nb,y\n".encode(encoding)
-    df = read(tmp_path, "a.csv", content, encoding=encoding)
-    assert list(df.columns) == ["text", "label"]
-    assert cells(df) == [["é", "x"], ["b", "y"]]
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_behind_standard_output_is_no_bug(monkeypatch):
-    with open("/dev/full", "wb", buffering=0) as device, monkeypatch.context() as patch:
-        patch.setattr("sys.stdout", SimpleNamespace(buffer=device, flush=device.flush))
-        with (
-            pytest.raises(RunError, match="standard output cannot be written: No space left"),
-            TableWriter(None, TableFormat("csv", ",")) as writer,
-        ):
-            writer.write(pd.DataFrame({"a": ["x"]}))
