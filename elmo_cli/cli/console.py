@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from elmo_cli import __version__
-from elmo_cli.cli.termination import sigterm_like_ctrl_c
+from elmo_cli.cli.termination import interruptions_heard
 from elmo_cli.errors import ConfigError, DataError, ElmoCliError, RunError, SourceError
 
 UNEXPECTED, WRONG_USE, BAD_DATA, NO_WEIGHTS, BELOW_GATE, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 5, 130, 143
@@ -92,7 +92,7 @@ class Command(click.Command):
 
     def invoke(self, context: click.Context) -> Any:
         """Runs the command; every way it can end has its exit code."""
-        with sigterm_like_ctrl_c() as terminated:
+        with interruptions_heard() as terminated:
             try:
                 return self._invoke(context)
             except click.exceptions.Exit as end:

@@ -2,9 +2,12 @@
 
 import contextlib
 import signal
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
+from typing import Any
 
 import click
 import pytest
@@ -93,6 +96,40 @@ def test_a_later_sigterm_is_another_interrupt(monkeypatch: pytest.MonkeyPatch) -
 
     assert ends_after(end) == (143, "Interrupted.\n")
     assert len(caught) == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_that_a_destructor_loses_comes_again(number: signal.Signals, code: int) -> None:
+    class Deaf:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+            lost.append("not raised here")
+
+    lost: list[str] = []
+
+    def end() -> None:
+        Deaf()
+        threading.Event().wait(60)
+        raise AssertionError("not heard")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
+    try:
+        assert ends_after(end) == (code, "Interrupted.\n")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert lost == []
+
+
+def test_what_else_a_destructor_loses_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Faulty:
+        def __del__(self) -> None:
+            raise ValueError("in vain")
+
+    reported: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+    assert ends_after(Faulty) == (2, "Error: not ended\n")
+    assert [str(lost.exc_value) for lost in reported] == ["in vain"]
+    assert sys.unraisablehook == reported.append
 
 
 def test_a_command_that_ends_well_by_sigterm_says_so() -> None:
