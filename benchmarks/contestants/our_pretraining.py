@@ -45,7 +45,7 @@ class OurPretraining:
         model.build()
         read_weights(model.bilm, weights / "weights.hdf5")
         model.softmax_kernel.assign(kernel)
-        optimizer = Muon(0.005, model.matrices, dtype=precision, beta_2=0.99, global_clipnorm=1.0)
+        optimizer = Muon(0.005, model.matrices, dtype=precision, beta_2=0.99, clip_norm=1.0)
         self._update = make_step(model, optimizer, signature(sampled=True))
         self._losses = tf.function(model, input_signature=[signature(sampled=False)])
         self._vocabulary = vocabulary

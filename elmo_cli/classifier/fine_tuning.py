@@ -80,7 +80,7 @@ class FineTuning:
         self.layers = model.layer_variables()
         self.least_frozen = len(self.layers) - 1 if top_only else 0
         self.optimizer = GroupedAdam(
-            self._groups(), config.learning_rate, beta_2=_ADAM_BETA_2, global_clipnorm=config.clip_norm
+            self._groups(), config.learning_rate, beta_2=_ADAM_BETA_2, clip_norm=config.clip_norm
         )
         self._steps: dict[int, BatchSteps] = {}
         self._vectors: NDArray[Any] | None = None

@@ -15,6 +15,8 @@ class FusedAdam(keras.optimizers.Adam):
 
     Args:
         learning_rate: A positive number, or a schedule.
+        clip_norm: Bound on the norm of all gradients together, or None. It is computed without the squares
+            of all numbers being stored, as Keras's ``global_clipnorm`` stores them.
         **kwargs: Those of `keras.optimizers.Adam`; ``amsgrad`` is not among them.
 
     Reference:
@@ -22,10 +24,24 @@ class FusedAdam(keras.optimizers.Adam):
         TensorFlow's ``ResourceApplyAdam``.
     """
 
-    def __init__(self, learning_rate: Any = 0.001, **kwargs: Any) -> None:
+    def __init__(
+        self, learning_rate: Any = 0.001, *, clip_norm: float | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(learning_rate, **kwargs)
         if self.amsgrad:
             raise ValueError("amsgrad has no fused operation; use keras.optimizers.Adam")
+        self.clip_norm = clip_norm
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """Takes one step.
+
+        Args:
+            grads: Of the loss by each variable; dense where they are clipped.
+            trainable_variables: Those that are moved; when absent, those the optimizer was built with.
+        """
+        if self.clip_norm is not None:
+            grads, _ = tf.clip_by_global_norm(grads, self.clip_norm)
+        super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Moves one variable; called by `apply`.
@@ -54,3 +70,7 @@ class FusedAdam(keras.optimizers.Adam):
             grad=tf.cast(tf.convert_to_tensor(gradient), variable.dtype),
             use_locking=True,
         )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__``."""
+        return {**super().get_config(), "clip_norm": self.clip_norm}

@@ -31,6 +31,14 @@ def test_it_goes_where_the_one_of_keras_goes_with_the_same_state(arguments):
         np.testing.assert_allclose(mine, yours, rtol=3e-5, atol=1e-7)
 
 
+def test_gradients_are_clipped_together_as_keras_clips_them():
+    # Of the gradients of `steps` some are longer than this, some shorter.
+    ours, theirs = steps(FusedAdam(clip_norm=1.0)), steps(keras.optimizers.Adam(global_clipnorm=1.0))
+    for mine, yours, free in zip(ours, theirs, steps(FusedAdam()), strict=True):
+        np.testing.assert_allclose(mine, yours, rtol=3e-5, atol=1e-7)
+        assert mine.shape == () or not np.allclose(mine, free)
+
+
 def test_a_gradient_of_some_rows_leaves_the_other_rows():
     table = keras.Variable(np.ones((4, 2)))
     optimizer = FusedAdam(0.1)
@@ -41,7 +49,7 @@ def test_a_gradient_of_some_rows_leaves_the_other_rows():
 
 
 def test_its_settings_come_back():
-    optimizer = FusedAdam(0.01, beta_1=0.8)
+    optimizer = FusedAdam(0.01, beta_1=0.8, clip_norm=2.0)
     assert FusedAdam.from_config(optimizer.get_config()).get_config() == optimizer.get_config()
 
 

@@ -76,13 +76,13 @@ def plans_of(config: PretrainConfig, *, adapts: bool) -> tuple[PhasePlan, ...]:
 
 def _optimizer(plan: PhasePlan, model: PretrainModel) -> FusedAdam:
     if model.config.optimizer == "adam":
-        return FusedAdam(plan.learning_rate, beta_2=0.99, global_clipnorm=1.0)
+        return FusedAdam(plan.learning_rate, beta_2=0.99, clip_norm=1.0)
     return Muon(
         plan.learning_rate,
         model.language_model.matrices,
         dtype=model.language_model.bilm.compute_dtype,
         beta_2=0.99,
-        global_clipnorm=1.0,
+        clip_norm=1.0,
     )
 
 
