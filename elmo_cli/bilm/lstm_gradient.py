@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from elmo_cli.bilm.projected_lstm import ProjectedLSTMCell, State, Weights, activate
-from elmo_cli.bilm.scan import scan
+from elmo_cli.bilm.scan import ArrayOf, scan
 
 
 class _Run(NamedTuple):
@@ -30,19 +30,27 @@ class _Run(NamedTuple):
     weights: Weights
 
 
-class _Clips(NamedTuple):
-    """A cell's bounds; see `ProjectedLSTMCell`."""
+class _Kind(NamedTuple):
+    """What a graph depends on besides shapes and dtypes.
 
-    cell: float | None
-    projection: float | None
+    Args:
+        cell_clip: See `ProjectedLSTMCell`.
+        projection_clip: Likewise.
+        with_memory: See `scan_for_training`.
+    """
+
+    cell_clip: float | None
+    projection_clip: float | None
+    with_memory: bool
 
 
 class _Kept(NamedTuple):
     """What the forward loop keeps of its steps.
 
     Args:
-        gates: (T, B, 4D), before their bias and their activations.
-        memory: float32 (T, B, D), after its clip.
+        gates: The flow of an array of T times (B, 4D), before their bias and their activations. The backward
+            loop reads it as it is: to stack and to divide so many numbers would copy them twice.
+        memory: The flow of one of T times float32 (B, D), before the step.
         projected: (T, B, P), the outputs before their clip.
     """
 
@@ -70,6 +78,8 @@ def scan_for_training(
     inputs: Sequence[tf.Tensor],
     states: Sequence[State],
     weights: Sequence[Weights],
+    *,
+    with_memory: bool = True,
 ) -> list[State]:
     """Does what `projected_lstm.scan_side_by_side` does, for a gradient to be taken.
 
@@ -80,33 +90,37 @@ def scan_for_training(
         inputs: (T, B, I) per cell, in its compute dtype.
         states: The state of each cell before the first step.
         weights: Of each cell, in its compute dtype.
+        with_memory: Whether the memory is asked for; if not, no gradient of it is carried about.
 
     Returns:
-        Per cell its states after every step: output (T, B, P), memory float32 (T, B, D). Gradients
+        Per cell its states after every step: output (T, B, P), memory float32 (T, B, D) or None. Gradients
         reach inputs, states and weights; a second derivative is not defined.
     """
-    return [_scan_one(cell, _Run(*run)) for cell, *run in zip(cells, inputs, states, weights, strict=True)]
+    return [
+        _scan_one(cell, _Run(*run), with_memory)
+        for cell, *run in zip(cells, inputs, states, weights, strict=True)
+    ]
 
 
-def _scan_one(cell: ProjectedLSTMCell, run: _Run) -> State:
-    clips = _Clips(cell.cell_clip, cell.projection_clip)
+def _scan_one(cell: ProjectedLSTMCell, run: _Run, with_memory: bool) -> State:
+    kind = _Kind(cell.cell_clip, cell.projection_clip, with_memory)
 
     @tf.custom_gradient
     def states_of(*flat: tf.Tensor) -> Any:
         given = tf.nest.pack_sequence_as(run, flat)
-        kept, after = _traced(_forward, clips, given)
+        kept, after = _traced(_forward, kind, given)
 
-        def gradient(d_output: tf.Tensor, d_memory: tf.Tensor) -> Any:
-            upstream = State(d_output, d_memory)
-            return tf.nest.flatten(_traced(_backward, clips, given, kept, after, upstream))
+        def gradient(*upstream: tf.Tensor) -> Any:
+            return tf.nest.flatten(_traced(_backward, kind, given, kept, after[0], upstream))
 
-        return tuple(after), gradient
+        return after, gradient
 
-    return State(*states_of(*tf.nest.flatten(run)))
+    output, *memory = states_of(*tf.nest.flatten(run))
+    return State(output, memory[0] if with_memory else None)
 
 
-def _traced(function: Callable[..., Any], clips: _Clips, *args: Any) -> Any:
-    """Calls a function of clips and tensors as part of a graph that all cells of one shape share.
+def _traced(function: Callable[..., Any], kind: _Kind, *args: Any) -> Any:
+    """Calls a function of a kind and tensors as part of a graph that all cells of one shape share.
 
     To build the graph of a loop takes some tenths of a second; for each cell of each graph anew, seconds.
     """
@@ -114,33 +128,40 @@ def _traced(function: Callable[..., Any], clips: _Clips, *args: Any) -> Any:
     signature = tf.nest.map_structure(
         lambda x: tf.TensorSpec([None, *x.shape[1:]] if x.shape.rank == 3 else x.shape, x.dtype), args
     )
-    return _graph(function, clips, signature)(*args)
+    return _graph(function, kind, signature)(*args)
 
 
 @functools.cache
-def _graph(function: Callable[..., Any], clips: _Clips, signature: tuple[Any, ...]) -> Callable[..., Any]:
-    return tf.function(functools.partial(function, clips), input_signature=signature, autograph=False)
+def _graph(function: Callable[..., Any], kind: _Kind, signature: tuple[Any, ...]) -> Callable[..., Any]:
+    return tf.function(functools.partial(function, kind), input_signature=signature, autograph=False)
 
 
-def _forward(clips: _Clips, run: _Run) -> tuple[_Kept, State]:
-    gates_and_memory = _compiled_activate(clips.cell)
+def _forward(kind: _Kind, run: _Run) -> tuple[_Kept, tuple[tf.Tensor, ...]]:
+    """Returns what `_backward` needs, and after every step the output and, if asked for, the memory."""
+    gates_and_memory = _compiled_activate(kind.cell_clip)
 
-    def step(carried: State, inputs: tf.Tensor) -> tuple[State, _Kept]:
+    def step(carried: State, inputs: tf.Tensor) -> tuple[State, Any]:
         gates = tf.matmul(tf.concat([inputs, carried.output], axis=-1), run.weights.kernel)
         memory, hidden = gates_and_memory(gates, run.weights.bias, carried.memory)
         projected = tf.matmul(hidden, run.weights.projection_kernel)
-        return State(_clip(projected, clips.projection), memory), _Kept(gates, memory, projected)
+        after = State(_clip(projected, kind.projection_clip), memory)
+        asked_for = (memory,) if kind.with_memory else ()
+        return after, (_Kept(gates, carried.memory, projected), asked_for)
 
-    like = _Kept(_gates_like(run), run.state.memory, run.state.output)
-    kept = scan(step, run.state, run.inputs, like=like)[1]
-    return kept, State(_clip(kept.projected, clips.projection), kept.memory)
+    gates, memory = _arrays_like(run)
+    asked_for = (run.state.memory,) if kind.with_memory else ()
+    like = (_Kept(gates, memory, run.state.output), asked_for)
+    kept, asked_for = scan(step, run.state, run.inputs, like=like)[1]
+    output = _clip(kept.projected, kind.projection_clip)
+    return kept._replace(gates=kept.gates.flow, memory=kept.memory.flow), (output, *asked_for)
 
 
-def _backward(clips: _Clips, run: _Run, kept: _Kept, after: State, upstream: State) -> _Run:
-    """Returns the gradients with respect to `run`, given those with respect to `after`."""
-    before = State(
-        *(tf.concat([first[None], later[:-1]], axis=0) for first, later in zip(run.state, after, strict=True))
-    )
+def _backward(
+    kind: _Kind, run: _Run, kept: _Kept, output: tf.Tensor, upstream: tuple[tf.Tensor, ...]
+) -> _Run:
+    """Returns the gradients with respect to `run`, given those with respect to what `_forward` gave."""
+    before = tf.concat([run.state.output[None], output[:-1]], axis=0)
+    like_gates, like_memory = _arrays_like(run)
     num_inputs = run.inputs.shape[-1]
     to_inputs, to_output, to_hidden = (
         _times_transposed(kernel)
@@ -150,33 +171,36 @@ def _backward(clips: _Clips, run: _Run, kept: _Kept, after: State, upstream: Sta
             run.weights.projection_kernel,
         )
     )
-    gates_gradient = _compiled_gates_gradient(clips.cell)
+    gates_gradient = _compiled_gates_gradient(kind.cell_clip)
     # 1 where the projection's clip let the gradient through, else 0.
-    inside = _through_clip(tf.ones_like(kept.projected), kept.projected, clips.projection)
+    inside = _through_clip(tf.ones_like(kept.projected), kept.projected, kind.projection_clip)
 
     def step(later: State, at: Any) -> tuple[State, _StepGradient]:
-        gates, memory, inside, direct = at
-        d_projected = inside * (later.output + direct.output)
+        gates, memory, inside, (d_output, *d_memory) = at
+        gates.set_shape(like_gates.shape)  # an array does not know it from its flow
+        memory.set_shape(like_memory.shape)
+        d_projected = inside * (later.output + d_output)
         d_hidden = to_hidden(d_projected)
-        d_gates, d_memory, hidden = gates_gradient(
-            gates, run.weights.bias, memory, d_hidden, later.memory, direct.memory
-        )
+        d_memory = sum(d_memory, start=later.memory)
+        d_gates, d_memory, hidden = gates_gradient(gates, run.weights.bias, memory, d_hidden, d_memory)
         return State(to_output(d_gates), d_memory), _StepGradient(d_gates, hidden, d_projected)
 
     like = _StepGradient(
-        _gates_like(run),
-        tf.TensorSpec(run.state.memory.shape, run.inputs.dtype),
+        tf.TensorSpec(like_gates.shape, run.inputs.dtype),
+        tf.TensorSpec(like_memory.shape, run.inputs.dtype),
         run.state.output,
     )
+    gates = tf.TensorArray(like_gates.dtype, flow=kept.gates)
+    memory = tf.TensorArray(like_memory.dtype, flow=kept.memory)
     d_state, steps = scan(
         step,
         State(*map(tf.zeros_like, run.state)),
-        (kept.gates, before.memory, inside, upstream),
+        (gates, memory, inside, upstream),
         like=like,
         reverse=True,
     )
     d_weights = Weights(
-        _product(tf.concat([run.inputs, before.output], axis=-1), steps.gates),
+        _product(tf.concat([run.inputs, before], axis=-1), steps.gates),
         # The sum over all rows, as a product: no copy in float32 is made.
         _product(tf.ones_like(run.inputs[..., :1]), steps.gates)[0],
         _product(steps.hidden, steps.projected),
@@ -191,8 +215,7 @@ def _gates_gradient(
     bias: tf.Tensor,
     memory: tf.Tensor,
     d_hidden: tf.Tensor,
-    d_later: tf.Tensor,
-    d_direct: tf.Tensor,
+    d_memory: tf.Tensor,
     *,
     cell_clip: float | None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -203,8 +226,8 @@ def _gates_gradient(
         bias: (4D,).
         memory: float32 (B, D), before the step.
         d_hidden: (B, D), gradient with respect to what is projected.
-        d_later: float32 (B, D), gradient with respect to the memory after the step, from the step after.
-        d_direct: The same, from what the memory was used for besides.
+        d_memory: float32 (B, D), gradient with respect to the memory after the step, from what used it
+            besides.
         cell_clip: Bound on that memory, or None.
 
     Returns:
@@ -216,9 +239,7 @@ def _gates_gradient(
     unclipped = f * memory + i * j
     squashed = tf.tanh(_clip(unclipped, cell_clip))
     d_hidden = tf.cast(d_hidden, tf.float32)
-    d_after = _through_clip(
-        d_later + d_direct + d_hidden * o * (1.0 - squashed * squashed), unclipped, cell_clip
-    )
+    d_after = _through_clip(d_memory + d_hidden * o * (1.0 - squashed * squashed), unclipped, cell_clip)
     d_gates = tf.concat(
         [
             d_after * j * i * (1.0 - i),
@@ -302,6 +323,7 @@ def _rows(sequences: tf.Tensor) -> tf.Tensor:
     return tf.reshape(sequences, (-1, sequences.shape[-1]))
 
 
-def _gates_like(run: _Run) -> tf.TensorSpec:
+def _arrays_like(run: _Run) -> tuple[ArrayOf, ArrayOf]:
+    """Returns what the arrays of gates and of memory in `_Kept` are like."""
     rows, dim = run.state.memory.shape
-    return tf.TensorSpec((rows, 4 * dim), run.inputs.dtype)
+    return ArrayOf((rows, 4 * dim), run.inputs.dtype), ArrayOf((rows, dim), tf.float32)

@@ -121,14 +121,21 @@ class BiLM(keras.layers.Layer):
             tokens, index, lengths, training=training, num_frozen=num_frozen, drop=drop
         )
         # Per layer (T + 2, B, 2P) without the two marks, then (B, L, T, 2P).
-        tokens = slice(1, -1) if self.options.sentence_marks else slice(None)
         layers = [
-            ops.concatenate([forward, backward], axis=-1)[tokens]
+            self._without_marks(ops.concatenate([forward, backward], axis=-1))
             for forward, backward in zip(directions.forward, directions.backward, strict=True)
         ]
         stacked = ops.cast(ops.transpose(ops.stack(layers), (2, 0, 1, 3)), "float32")
         inside = ops.arange(ops.shape(stacked)[2])[None, :] < lengths[:, None]
         return ops.where(inside[:, None, :, None], stacked, 0.0)
+
+    def _without_marks(self, sequence: Any) -> Any:
+        """Takes off the first and the last step, where sentence marks are read: (T + 2, ...) to (T, ...)."""
+        if not self.options.sentence_marks:
+            return sequence
+        # TensorFlow's gradient of a slice is several times as fast as that of ``sequence[1:-1]``.
+        steps, *rest = ops.shape(sequence)
+        return ops.slice(sequence, (1, *[0] * len(rest)), (steps - 2, *rest))
 
     def read(
         self,
@@ -202,7 +209,9 @@ class BiLM(keras.layers.Layer):
             )
             read = (drop(forward), drop(backward)) if drop else (forward, backward)
             frozen = layer + 1 < num_frozen
-            sequences = scan_side_by_side(cells, read, states, training=training and not frozen)
+            sequences = scan_side_by_side(
+                cells, read, states, training=training and not frozen, with_memory=bool(initial_states)
+            )
             if initial_states:
                 forward_sequence, backward_sequence = sequences
                 final_states.append((_last(forward_sequence, total), _last(backward_sequence, total)))

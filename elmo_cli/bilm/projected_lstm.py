@@ -168,6 +168,7 @@ def scan_side_by_side(
     states: Sequence[State],
     *,
     training: bool = False,
+    with_memory: bool = True,
 ) -> list[State]:
     """Runs independent LSTMs over sequences of one length, in one loop.
 
@@ -179,22 +180,25 @@ def scan_side_by_side(
         states: The state of each cell before the first step.
         training: Whether a gradient will be taken. Under TensorFlow it is then computed as
             `lstm_gradient` describes; without, automatic differentiation gives the same.
+        with_memory: Whether the memory is asked for.
 
     Returns:
-        Per cell its states after every step: output (T, B, P), memory (T, B, D).
+        Per cell its states after every step: output (T, B, P), memory (T, B, D) or None.
     """
     weights = [cell.cast_weights() for cell in cells]
     inputs = [ops.cast(x, cell.compute_dtype) for cell, x in zip(cells, inputs, strict=True)]
     if training and keras.backend.backend() == "tensorflow":
         from elmo_cli.bilm.lstm_gradient import scan_for_training
 
-        return scan_for_training(cells, inputs, states, weights)
+        return scan_for_training(cells, inputs, states, weights, with_memory=with_memory)
 
     def step(carried: Sequence[State], at: Sequence[Any]) -> tuple[list[State], list[State]]:
         after = [
             cell.step(x, state, cast)
             for cell, x, state, cast in zip(cells, at, carried, weights, strict=True)
         ]
-        return after, after
+        return after, after if with_memory else [state.output for state in after]
 
-    return scan(step, list(states), inputs, like=list(states))[1]
+    like = list(states) if with_memory else [state.output for state in states]
+    sequences = scan(step, list(states), inputs, like=like)[1]
+    return sequences if with_memory else [State(outputs, None) for outputs in sequences]

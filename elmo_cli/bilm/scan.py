@@ -1,12 +1,26 @@
 """A loop over time steps that every Keras backend can differentiate."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import ops
 
 Nested = Any  # a structure of tensors: lists and tuples
+
+
+@dataclass(frozen=True)
+class ArrayOf:
+    """Stands for what is collected for another loop to read, and not stacked: a `tf.TensorArray`.
+
+    Args:
+        shape: Of what one step gives.
+        dtype: Of it.
+    """
+
+    shape: Any
+    dtype: Any
 
 
 def scan(
@@ -26,8 +40,8 @@ def scan(
         step: Function from the carried state and the inputs of one step to the next state, of the
             same structure, shapes and dtypes, and what is to be collected.
         initial: The state before the first step.
-        inputs: Structure of tensors of shape (T, ...).
-        like: Tensors, or specifications, of the shapes and dtypes of what one step gives.
+        inputs: Structure of tensors of shape (T, ...); under TensorFlow also of arrays of T entries.
+        like: Tensors, specifications or `ArrayOf`, of the shapes and dtypes of what one step gives.
         reverse: Whether to go from the last step to the first.
 
     Returns:
@@ -39,10 +53,16 @@ def scan(
     import tensorflow as tf
 
     flat_inputs = tf.nest.flatten(inputs)
-    num_steps = tf.shape(flat_inputs[0])[0]
-    arrays = [tf.TensorArray(x.dtype, num_steps).unstack(x) for x in flat_inputs]
-    specifications = [(x.shape, tf.as_dtype(x.dtype)) for x in tf.nest.flatten(like)]
-    collected = [tf.TensorArray(dtype, num_steps, element_shape=shape) for shape, dtype in specifications]
+    sequences = [x for x in flat_inputs if not isinstance(x, tf.TensorArray)]
+    num_steps = tf.shape(sequences[0])[0] if sequences else flat_inputs[0].size()
+    arrays = [
+        x if isinstance(x, tf.TensorArray) else tf.TensorArray(x.dtype, num_steps).unstack(x)
+        for x in flat_inputs
+    ]
+    specifications = tf.nest.flatten(like)
+    collected = [
+        tf.TensorArray(tf.as_dtype(one.dtype), num_steps, element_shape=one.shape) for one in specifications
+    ]
 
     def body(count: Any, carried: Any, collected: Any) -> Any:
         time = num_steps - 1 - count if reverse else count
@@ -57,9 +77,12 @@ def scan(
         (tf.constant(0), tf.nest.flatten(initial), collected),
         maximum_iterations=num_steps,
     )
-    stacked = []
-    for array, (shape, _) in zip(collected, specifications, strict=True):
+    gathered = []
+    for array, specification in zip(collected, specifications, strict=True):
+        if isinstance(specification, ArrayOf):
+            gathered.append(array)
+            continue
         sequence = array.stack()
-        sequence.set_shape([None, *shape])
-        stacked.append(sequence)
-    return tf.nest.pack_sequence_as(initial, final), tf.nest.pack_sequence_as(like, stacked)
+        sequence.set_shape([None, *specification.shape])
+        gathered.append(sequence)
+    return tf.nest.pack_sequence_as(initial, final), tf.nest.pack_sequence_as(like, gathered)

@@ -81,6 +81,25 @@ def test_the_gradient_is_that_of_automatic_differentiation(
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * np.abs(other).max())
 
 
+def test_the_gradient_of_outputs_alone_is_the_same() -> None:
+    one = cell(1, 6, 4, cell_clip=0.5, projection_clip=0.4)
+    inputs = [tf.constant(np.random.default_rng(3).normal(size=(9, 3, 5)), tf.float32)]
+    found = []
+    for training, with_memory in [(False, True), (False, False), (True, True), (True, False)]:
+        sources = [weight.value for weight in one.weights]
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            after = scan_side_by_side(
+                [one], inputs, [one.initial_state(3)], training=training, with_memory=with_memory
+            )[0]
+            loss = tf.reduce_sum(after.output**2)
+        assert (after.memory is None) is not with_memory
+        found.append([after.output, *tape.gradient(loss, [*sources, *inputs])])
+    for others in found[1:]:
+        for mine, expected in zip(others, found[0], strict=True):
+            np.testing.assert_allclose(mine, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
 def test_in_bfloat16_the_gradient_is_that_of_float32_but_for_rounding() -> None:
     cells = [cell(1, 6, 4)]
     mixed = ProjectedLSTMCell(6, 4, dtype="mixed_bfloat16")
