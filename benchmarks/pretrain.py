@@ -50,7 +50,9 @@ def throughput(arguments: argparse.Namespace) -> None:
     from elmo_cli.bilm.corpus import count_words
     from elmo_cli.bilm.sizes import SIZES
     from elmo_cli.bilm.vocabulary import Vocabulary
+    from elmo_cli.training.device import use_device
 
+    use_device("cpu")  # the threads of our commands, with which the graph is faster, too
     batches = batches_of_one_length(arguments)
     vocabulary = Vocabulary.build(count_words(arguments.corpus)[0], 30_000)
     texts = [[" ".join(tokens) for tokens in batch] for batch in batches]

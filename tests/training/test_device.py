@@ -72,3 +72,27 @@ def test_too_late_is_said_so(pretend, monkeypatch):
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="not 'tpu'"):
         use_device("tpu")
+
+
+@pytest.mark.parametrize(("cores", "set_by_user", "expected"), [(2, False, [1, 2]), (2, True, []), (8, False, [])])
+def test_two_cores_work_on_an_operation_each(pretend, monkeypatch, cores, set_by_user, expected):
+    pretend(0)
+    threads: list[int] = []
+    for kind in ("intra", "inter"):
+        monkeypatch.setattr(tf.config.threading, f"set_{kind}_op_parallelism_threads", threads.append)
+    monkeypatch.setattr(device, "_num_cores", lambda: cores)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    if set_by_user:
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
+    assert use_device("cpu") == f"CPU ({cores} cores)"
+    assert threads == expected
+
+
+def test_threads_stay_as_they_are_once_tensorflow_has_started(pretend, monkeypatch):
+    pretend(0)
+    tf.constant(0) + 1
+    monkeypatch.setattr(device, "_num_cores", lambda: 2)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    before = tf.config.threading.get_intra_op_parallelism_threads()
+    assert use_device("cpu") == "CPU (2 cores)"
+    assert tf.config.threading.get_intra_op_parallelism_threads() == before
