@@ -49,7 +49,8 @@ def interruptions_heard() -> Iterator[Callable[[], bool]]:
             report(lost)
             return
         latest = -math.inf
-        again = threading.Timer(RETRY_S, _signal_main_thread, [signal.SIGTERM if terminated else signal.SIGINT])
+        number = signal.SIGTERM if terminated else signal.SIGINT
+        again = threading.Timer(RETRY_S, _signal_main_thread, [number])
         again.daemon = True
         again.start()
 
