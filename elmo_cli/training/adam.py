@@ -24,9 +24,7 @@ class FusedAdam(keras.optimizers.Adam):
         TensorFlow's ``ResourceApplyAdam``.
     """
 
-    def __init__(
-        self, learning_rate: Any = 0.001, *, clip_norm: float | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, learning_rate: Any = 0.001, *, clip_norm: float | None = None, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
         if self.amsgrad:
             raise ValueError("amsgrad has no fused operation; use keras.optimizers.Adam")

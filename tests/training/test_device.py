@@ -74,7 +74,9 @@ def test_unknown_names_are_refused():
         use_device("tpu")
 
 
-@pytest.mark.parametrize(("cores", "set_by_user", "expected"), [(2, False, [1, 2]), (2, True, []), (8, False, [])])
+@pytest.mark.parametrize(
+    ("cores", "set_by_user", "expected"), [(2, False, [1, 2]), (2, True, []), (8, False, [])]
+)
 def test_two_cores_work_on_an_operation_each(pretend, monkeypatch, cores, set_by_user, expected):
     pretend(0)
     threads: list[int] = []
