@@ -252,7 +252,7 @@ class FineTuningConfig:
     head_rate: float = 0.3
     layer_decay: float = 2.6
     warmup: float = 0.1
-    unfreeze: float = 0.1
+    unfreeze: float = 0.2
     dropout: float = 0.0
     weight_decay: float = 0.01
     clip_norm: float = 1.0
