@@ -66,7 +66,7 @@ def interruptions_heard() -> Iterator[Callable[[], bool]]:
         sys.unraisablehook = report
 
 
-def _signal_main_thread(number: int) -> None:
+def _signal_main_thread(number: signal.Signals) -> None:
     """Sends a signal so that even what waits for a lock or reads hears it, where the system can."""
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident or 0, number)
