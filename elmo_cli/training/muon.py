@@ -12,8 +12,10 @@ from elmo_cli.training.adam import FusedAdam
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 # How many steps are taken on the Gram matrix of a long matrix before it is computed anew; in bfloat16 five at
 # once would diverge. Three, then two come nearer to the result in float32 than one at a time. Those of a
-# matrix that is nearly square are taken one at a time: there the Gram matrix is no smaller.
-_LONG, _SQUARE = (3, 2), (1, 1, 1, 1, 1)
+# matrix that is nearly square are taken one at a time: there the Gram matrix is no smaller. So are those of a
+# small one: nothing is gained there, and few numbers do not level the errors of bfloat16.
+_LONG, _OTHER = (3, 2), (1, 1, 1, 1, 1)
+_LEAST_ROWS = 64
 
 
 class Muon(FusedAdam):
@@ -110,7 +112,8 @@ def orthogonalise(matrices: tf.Tensor, dtype: str = "float32") -> tf.Tensor:
     x = tf.linalg.matrix_transpose(matrices) if high else matrices
     norm = tf.sqrt(tf.reduce_sum(x * x, axis=(-2, -1), keepdims=True))
     x = tf.cast(x / (norm + 1e-7), dtype)
-    for num_steps in _LONG if x.shape[-1] >= 2 * x.shape[-2] else _SQUARE:
+    rows, columns = x.shape[-2:]
+    for num_steps in _LONG if rows >= _LEAST_ROWS and columns >= 2 * rows else _OTHER:
         x = tf.matmul(_several_steps(tf.matmul(x, x, transpose_b=True), num_steps), x)
     x = tf.cast(x, tf.float32)
     return tf.linalg.matrix_transpose(x) if high else x

@@ -7,7 +7,7 @@ from elmo_cli.training.adam import FusedAdam
 from elmo_cli.training.muon import Muon, orthogonalise
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 6, 17), (2, 20, 5)])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 6, 17), (2, 20, 5), (2, 64, 256), (1, 160, 72)])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_singular_values_come_near_one_and_singular_vectors_stay(shape: tuple, dtype: str) -> None:
     random = np.random.default_rng(1)
@@ -20,12 +20,12 @@ def test_singular_values_come_near_one_and_singular_vectors_stay(shape: tuple, d
     inner = left.transpose(0, 2, 1) @ found @ right
     diagonal = np.einsum("kii->ki", inner)
     assert 0.6 < diagonal.min() <= diagonal.max() < 1.3
-    tolerance = 1e-4 if dtype == "float32" else 0.15  # eight bits, and few numbers to level their errors
+    tolerance = 1e-4 if dtype == "float32" else 0.05
     np.testing.assert_allclose(inner - diagonal[:, None] * np.eye(inner.shape[-1]), 0, atol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("shape", [(2, 24, 96), (2, 60, 24), (2, 32, 32)])
+@pytest.mark.parametrize("shape", [(2, 64, 256), (2, 160, 72), (2, 24, 96), (2, 32, 32)])
 def test_steps_on_the_gram_matrix_are_those_of_the_iteration(shape: tuple[int, ...], dtype: str) -> None:
     random = np.random.default_rng(4)
     # Values as of real gradients: few large, many small.
