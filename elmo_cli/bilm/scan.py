@@ -40,7 +40,7 @@ def scan(
         step: Function from the carried state and the inputs of one step to the next state, of the
             same structure, shapes and dtypes, and what is to be collected.
         initial: The state before the first step.
-        inputs: Structure of tensors of shape (T, ...); under TensorFlow also of arrays of T entries.
+        inputs: Structure of tensors of shape (T, ...); under TensorFlow some may be arrays of T entries.
         like: Tensors, specifications or `ArrayOf`, of the shapes and dtypes of what one step gives.
         reverse: Whether to go from the last step to the first.
 
@@ -53,8 +53,7 @@ def scan(
     import tensorflow as tf
 
     flat_inputs = tf.nest.flatten(inputs)
-    sequences = [x for x in flat_inputs if not isinstance(x, tf.TensorArray)]
-    num_steps = tf.shape(sequences[0])[0] if sequences else flat_inputs[0].size()
+    num_steps = next(tf.shape(x)[0] for x in flat_inputs if not isinstance(x, tf.TensorArray))
     arrays = [
         x if isinstance(x, tf.TensorArray) else tf.TensorArray(x.dtype, num_steps).unstack(x)
         for x in flat_inputs

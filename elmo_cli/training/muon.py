@@ -126,13 +126,15 @@ def _several_steps(gram: tf.Tensor, num_steps: int) -> tf.Tensor:
         gram: (K, M, M), the matrix times its transpose.
         num_steps: How many, at least 1.
     """
-    a, b, c = _COEFFICIENTS
-    identity = tf.eye(gram.shape[-1], dtype=gram.dtype)
-    product = None
-    for last in [False] * (num_steps - 1) + [True]:
-        factor = a * identity + b * gram + c * tf.matmul(gram, gram)
-        product = factor if product is None else tf.matmul(factor, product)
-        if not last:
-            # All of these are polynomials of one symmetric matrix, so their order does not matter.
-            gram = tf.matmul(tf.matmul(gram, factor), factor)
+    product = factor = _one_step(gram)
+    for _ in range(num_steps - 1):
+        # All of these are polynomials of one symmetric matrix, so their order does not matter.
+        gram = tf.matmul(tf.matmul(gram, factor), factor)
+        factor = _one_step(gram)
+        product = tf.matmul(factor, product)
     return product
+
+
+def _one_step(gram: tf.Tensor) -> tf.Tensor:
+    a, b, c = _COEFFICIENTS
+    return a * tf.eye(gram.shape[-1], dtype=gram.dtype) + b * gram + c * tf.matmul(gram, gram)
