@@ -29,11 +29,11 @@ def wanted() -> bool:
     return False
 
 
-def bar(*, total: int, description: str, unit: str, done: int = 0) -> "tqdm[Any] | None":
+def bar(*, total: int | None, description: str, unit: str, done: int = 0) -> "tqdm[Any] | None":
     """Opens a bar on stderr that goes away when it is closed.
 
     Args:
-        total: Number of units.
+        total: Number of units, None where nobody knows.
         description: What is being done.
         unit: Name of one unit, in the plural.
         done: Units done before.
@@ -58,7 +58,7 @@ def bar(*, total: int, description: str, unit: str, done: int = 0) -> "tqdm[Any]
 def track(
     items: Iterable[Item],
     *,
-    total: int,
+    total: int | None,
     description: str,
     unit: str = "rows",
     done: int = 0,
@@ -71,7 +71,7 @@ def track(
 
     Args:
         items: What to iterate over; each item counts as one unit.
-        total: Number of items, for percentage and time left.
+        total: Number of items, for percentage and time left; None where nobody knows.
         description: What is being done, for example ``"embedding"``.
         unit: Name of one item, in the plural.
         done: Units done before, not among the items.
@@ -92,5 +92,6 @@ def track(
         now = time.monotonic()
         if now - last >= every_s:
             last = now
-            logger.info("%s: %d of %d %s after %.0f s", description, num_done, total, unit, now - start)
+            how_far = f"{num_done}" if total is None else f"{num_done} of {total}"
+            logger.info("%s: %s %s after %.0f s", description, how_far, unit, now - start)
         yield item

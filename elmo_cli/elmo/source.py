@@ -122,7 +122,7 @@ def _resolve(handle: str, terms: Terms) -> ElmoSource:
     path = expanded(handle, handle).absolute()
     if not path.exists() and (known := known_elmo(handle)):
         return _known(handle, known, terms)
-    if "," in handle and not path.exists():
+    if "," in handle and not path.exists() and _begins_as_pair(handle):
         return _pair(handle, handle.split(","), terms)
     if is_url(handle):
         return _url(handle, terms)
@@ -132,7 +132,7 @@ def _resolve(handle: str, terms: Terms) -> ElmoSource:
         close = difflib.get_close_matches(handle, known_names(), n=1)
         hint = f"; did you mean {close[0]}?" if close else nearest(path)
         raise SourceError(f"ELMo {handle}: there is no such file or directory{hint}.{FORMS}")
-    if path.name.endswith(archive.ARCHIVE_SUFFIXES):
+    if path.name.lower().endswith(archive.ARCHIVE_SUFFIXES):
         return _directory(handle, fetch.unpack_local(path))
     if path.suffix in (".json", *WEIGHTS_SUFFIXES):
         return _bilm(handle, *with_partner(handle, path))
@@ -182,6 +182,12 @@ def _address(handle: str, address: Address, terms: Terms) -> ElmoSource:
     if len(address) > 1:
         return _pair(handle, address, terms)
     return _directory(handle, fetch.fetch_module(address[0], terms))
+
+
+def _begins_as_pair(handle: str) -> bool:
+    """Whether what stands before a comma can be one file of a pair; in a URL it may be a part of it."""
+    first = handle.partition(",")[0].strip()
+    return not is_url(first) or first.partition("?")[0].endswith((".json", *WEIGHTS_SUFFIXES))
 
 
 def _pair(handle: str, parts: Iterable[str], terms: Terms) -> ElmoSource:
@@ -260,9 +266,11 @@ def _check_sha256(source: ElmoSource, terms: Terms) -> None:
         if weights == terms.sha256:
             return
         found = f"weights {weights}, "
+    # What did not come from the web cannot be fetched again.
+    again = f"Remove {source.path} to fetch it again, or correct" if origin and origin.url else "Correct"
     raise SourceError(
         f"ELMo {source.handle}: not the SHA-256 that was asked for, {terms.sha256}; received {found}"
-        f"fingerprint {source.fingerprint}. Remove {source.path} to fetch it again, or correct the number."
+        f"fingerprint {source.fingerprint}. {again} the number."
     )
 
 

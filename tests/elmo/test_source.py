@@ -393,7 +393,8 @@ def test_a_zip_of_nlpl_on_disk(tmp_path, allennlp):
         file.writestr("vocab.txt", "<S>\n</S>\n<UNK>\nord\n")
         file.writestr("meta.json", "{}")
         file.writestr("README", "")
-    found = resolve(str(tmp_path / "216.zip"))
+    (tmp_path / "216.zip").rename(tmp_path / "216.ZIP")
+    found = resolve(str(tmp_path / "216.ZIP"))
     assert found.weights_path.name == "model.hdf5"
     assert found.fingerprint == resolve(str(allennlp)).fingerprint
 
@@ -411,8 +412,22 @@ def test_the_checksum_may_be_that_of_the_archive_the_weights_or_the_fingerprint(
         with pytest.raises(SourceError, match=f"received archive {archive_sum}, fingerprint"):
             resolve(handle, sha256=weights_sum)
     assert resolve(str(allennlp), sha256=weights_sum).kind == "bilm"
-    with pytest.raises(SourceError, match=f"received weights {weights_sum}, fingerprint"):
+    with pytest.raises(SourceError, match=f"received weights {weights_sum}, fingerprint") as refusal:
         resolve(str(allennlp), sha256=archive_sum)
+    assert "Remove" not in str(refusal.value)  # it is the user's own
+    with pytest.raises(SourceError, match=r"Remove .* to fetch it again, or correct the number"):
+        resolve(f"{server.url}/m.tar.gz", sha256=weights_sum)
+
+
+def test_an_address_may_hold_a_comma(server, hub, tmp_path):
+    server.pages["/elmo,v2.tar.gz"] = packed(hub, tmp_path)
+    assert resolve(f"{server.url}/elmo,v2.tar.gz?a=1,2").kind == "hub"
+
+
+def test_what_a_storage_service_signed_is_asked_for_as_it_is(server, hub, tmp_path):
+    server.pages["/elmo"] = packed(hub, tmp_path)
+    assert resolve(f"{server.url}/elmo?X-Amz-Signature=abc").kind == "hub"
+    assert server.requests == [("/elmo?X-Amz-Signature=abc", None)]
 
 
 def test_what_is_too_long_for_a_path_is_none():

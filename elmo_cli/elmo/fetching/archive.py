@@ -1,7 +1,6 @@
 """Unpacking a downloaded model safely: tar, plain or gzipped, and zip."""
 
 import gzip
-import lzma
 import stat
 import tarfile
 import unicodedata
@@ -10,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, TypeVar, cast
 
 from elmo_cli import files
 from elmo_cli.byte_counts import format_bytes
@@ -22,6 +21,13 @@ ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
 _GZIP_MAGIC = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # APPNOTE.TXT 6.3.10, sections 4.3.7 and 4.3.16
 _BLOCK_BYTES = 1 << 20
+# Python's reader bounds what it unpacks at once for these two alone.
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_OTHER_METHODS = {9: "deflate64", zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "lzma", 93: "zstd", 95: "xz"}
+# Names longer or deeper than this are no model's; file systems take no longer ones.
+_MOST_NAME_BYTES, _MOST_DIRECTORIES = 255, 20
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -83,30 +89,13 @@ def unpack(archive: Path, directory: Path, name: str, bounds: Bounds | None = No
         _check_head(head, name)
         read = _zip_members if head.startswith(_ZIP_MAGICS) else _tar_members
         directory.mkdir(parents=True)
-        try:
-            left, seen = most_bytes, set[str]()
-            for num_members, member in enumerate(read(file, name, bounds, most_bytes), 1):
-                if num_members > bounds.num_members:
-                    raise _bomb(name, f"more than {bounds.num_members:,} files")
-                left -= _write_member(member, directory, name, left, seen)
-                if left < 0:
-                    raise _bomb(name, f"more than {format_bytes(most_bytes)}")
-        except (
-            tarfile.TarError,
-            zipfile.BadZipFile,
-            EOFError,
-            zlib.error,
-            lzma.LZMAError,
-            gzip.BadGzipFile,
-            UnicodeDecodeError,
-        ) as error:
-            raise SourceError(
-                f"{name} is a damaged or incomplete archive ({error}). Download it again."
-            ) from error
-        except NotImplementedError as error:  # a way of compression that zipfile does not know
-            raise SourceError(
-                f"{name} cannot be unpacked: {error}. Unpack it, and give the directory."
-            ) from error
+        left, seen = most_bytes, set[str]()
+        for num_members, member in enumerate(_readable(read(file, name, bounds, most_bytes), name), 1):
+            if num_members > bounds.num_members:
+                raise _bomb(name, f"more than {bounds.num_members:,} files")
+            left -= _write_member(member, directory, name, left, seen)
+            if left < 0:
+                raise _bomb(name, f"more than {format_bytes(most_bytes)}")
 
 
 def unpacked_bytes(archive: Path) -> int:
@@ -117,7 +106,7 @@ def unpacked_bytes(archive: Path) -> int:
     try:
         with zipfile.ZipFile(archive) as file:
             return sum(entry.file_size for entry in file.infolist())
-    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError):  # `unpack` says why
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):  # `unpack` says why
         return archive.stat().st_size
 
 
@@ -129,6 +118,32 @@ def _check_head(head: bytes, name: str) -> None:
         f"{name} is {looks_like(head)}, not an archive of a model (.tar.gz or .zip). Check the address; "
         "a page that asks for a login or for consent can be passed in a browser, then give the file's path."
     )
+
+
+def _readable(items: Iterator[Item], name: str) -> Iterator[Item]:
+    """Yields what is read of an archive; raises SourceError where it cannot be read."""
+    while True:
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        except (
+            tarfile.TarError,
+            zipfile.BadZipFile,
+            EOFError,
+            zlib.error,
+            OSError,  # of gzip, and of an offset before the file's beginning
+            ValueError,  # of numbers in headers, and of names
+            RecursionError,  # headers of headers of headers
+        ) as error:
+            raise SourceError(
+                f"{name} is a damaged or incomplete archive ({error}). Download it again."
+            ) from error
+        except NotImplementedError as error:  # a version of the format that zipfile does not know
+            raise SourceError(
+                f"{name} cannot be unpacked: {error}. Unpack it, and give the directory."
+            ) from error
+        yield item
 
 
 class _Counted:
@@ -189,6 +204,12 @@ def _zip_members(file: IO[bytes], name: str, bounds: Bounds, most_bytes: int) ->
                     f"{name} was refused: {entry.filename!r} in it is encrypted. Unpack it, and give "
                     "the directory."
                 )
+            if entry.compress_type not in _ZIP_METHODS:
+                method = _OTHER_METHODS.get(entry.compress_type, f"of type {entry.compress_type}")
+                raise SourceError(
+                    f"{name} cannot be unpacked: the compression of {entry.filename!r} in it is {method}, "
+                    "not deflate. Unpack it, and give the directory."
+                )
             yield _Member(entry.filename, None if entry.is_dir() else members.open(entry))
 
 
@@ -197,6 +218,10 @@ def _write_member(member: _Member, directory: Path, name: str, most_bytes: int, 
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts or any(character in member.name for character in "\\:\0"):
         raise SourceError(f"{name} was refused: it would write outside its directory, to {member.name!r}.")
+    if len(path.parts) > _MOST_DIRECTORIES or any(
+        len(part.encode(errors="replace")) > _MOST_NAME_BYTES for part in path.parts
+    ):
+        raise SourceError(f"{name} was refused: a name in it is too long, {member.name[:80]!r}...")
     target = directory.joinpath(*path.parts)
     try:
         if member.content is None:
@@ -209,7 +234,8 @@ def _write_member(member: _Member, directory: Path, name: str, most_bytes: int, 
         seen.add(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         with member.content as content, target.open("xb") as file:
-            while block := content.read(min(_BLOCK_BYTES, most_bytes - file.tell() + 1)):
+            blocks = iter(lambda: content.read(min(_BLOCK_BYTES, most_bytes - file.tell() + 1)), b"")
+            for block in _readable(blocks, name):
                 with files.writing(target):
                     file.write(block)
                 if file.tell() > most_bytes:

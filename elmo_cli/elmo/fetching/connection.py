@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from elmo_cli.errors import SourceError
 
@@ -34,14 +34,15 @@ def open_url(request: urllib.request.Request, timeout_s: float) -> http.client.H
         The answer, its body not read yet; it closes the connection when it is closed.
 
     Raises:
-        SourceError: When a variable names certificates that are not there, or a redirect is refused.
+        SourceError: When a variable names certificates that are not there, or a proxy that is none for http,
+            or a redirect is refused.
         TimeoutError: When the head of the answer takes too long, be it byte by byte.
         OSError, http.client.HTTPException: As urllib raises them.
     """
     connections: list[http.client.HTTPConnection] = []
     director = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.ProxyHandler(_proxies()),
+        urllib.request.ProxyHandler(_proxies(urlsplit(request.full_url))),
         _Http(connections),
         _Https(connections, _certificates()),
         _Redirects(),
@@ -111,11 +112,17 @@ class _Https(urllib.request.HTTPSHandler):
         return self.do_open(connect, req)  # type: ignore[arg-type]
 
 
-def _proxies() -> dict[str, str]:
+def _proxies(url: SplitResult) -> dict[str, str]:
     """The proxy for each scheme; ``all_proxy`` stands in for one that has none of its own."""
     proxies = urllib.request.getproxies()
     if every := proxies.pop("all", None):
         proxies = {"http": every, "https": every, **proxies}
+    chosen = proxies.get(url.scheme, "")
+    if chosen.lower().startswith("socks") and not urllib.request.proxy_bypass(url.hostname or ""):
+        raise SourceError(
+            f"{url.geturl()}: {url.scheme}_proxy or all_proxy names a SOCKS proxy, and elmo-cli speaks with "
+            f"HTTP proxies only. Set {url.scheme}_proxy to one, or name the host in no_proxy."
+        )
     return proxies
 
 
@@ -169,6 +176,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         scheme = urlsplit(target).scheme
         if scheme and scheme not in ("http", "https"):
             self.redirect_request(req, fp, code, msg, headers, target)
+        fp.close()  # the class would read the body to its end, and there may be none
         try:
             return super().http_error_302(req, fp, code, msg, headers)
         except urllib.error.HTTPError as error:

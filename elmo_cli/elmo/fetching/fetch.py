@@ -15,6 +15,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -271,7 +272,8 @@ def _archive_url(url: str) -> str:
     """The URL under which a Hub server gives the archive: its own, or the handle's with Hub's parameter."""
     parts = urlsplit(url)
     is_file = parts.path.endswith((*archive.ARCHIVE_SUFFIXES, "/download"))  # the latter at Kaggle
-    if is_file or "tf-hub-format" in parts.query:
+    # What a storage service signed may not be added to: X-Amz-Signature=, X-Goog-Signature=, sig=.
+    if is_file or "tf-hub-format" in parts.query or re.search("(?i)sig(nature)?=", parts.query):
         return url
     query = f"{parts.query}&" if parts.query else ""
     return urlunsplit(parts._replace(query=f"{query}tf-hub-format=compressed", fragment=""))

@@ -37,7 +37,7 @@ def model_directory(directory: Path, name: str) -> Path:
     if (directory / "saved_model.pb").is_file():
         _check_module(directory, name)
         return directory
-    inside = [path for path in sorted(directory.iterdir()) if path.name[0] != "." and path.name != "__MACOSX"]
+    inside = _visible(directory)
     if any(path.match(OPTIONS_PATTERN) for path in inside) and any(
         path.suffix in WEIGHTS_SUFFIXES for path in inside
     ):
@@ -60,7 +60,9 @@ def model_directory(directory: Path, name: str) -> Path:
 def options_files(directory: Path) -> list[Path]:
     """Finds the options of the models in a directory: ``options.json`` alone, or all that end like it."""
     plain = directory / "options.json"
-    return [plain] if plain.is_file() else sorted(directory.glob(OPTIONS_PATTERN))
+    return (
+        [plain] if plain.is_file() else [file for file in _visible(directory) if file.match(OPTIONS_PATTERN)]
+    )
 
 
 def with_partner(handle: str, path: Path) -> tuple[Path, Path]:
@@ -80,7 +82,7 @@ def with_partner(handle: str, path: Path) -> tuple[Path, Path]:
         if (partner := path.with_name(name)).is_file():
             return (path, partner) if path.suffix == ".json" else (partner, path)
     if path.suffix == ".json":
-        found = [file for file in sorted(path.parent.iterdir()) if file.suffix in WEIGHTS_SUFFIXES]
+        found = [file for file in _visible(path.parent) if file.suffix in WEIGHTS_SUFFIXES]
         weights = [file for file in found if "weights" in file.stem] or found
         if len(weights) == 1:
             return path, weights[0]
@@ -113,10 +115,10 @@ def check_content(directory: Path, name: str) -> None:
     """
     if (directory / "saved_model.pb").is_file():
         return
-    for path in directory.glob(OPTIONS_PATTERN):
-        check_json(path, f"ELMo {name}: {path.name}")
-    for path in directory.iterdir():
-        if path.suffix in WEIGHTS_SUFFIXES:
+    for path in _visible(directory):
+        if path.match(OPTIONS_PATTERN):
+            check_json(path, f"ELMo {name}: {path.name}")
+        elif path.suffix in WEIGHTS_SUFFIXES:
             check_hdf5(path, f"ELMo {name}: {path.name}")
 
 
@@ -125,7 +127,7 @@ def check_json(path: Path, name: str) -> None:
     content = path.read_bytes()
     try:
         good = isinstance(json.loads(content), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         good = False
     if not good:
         raise SourceError(f"{name} is {looks_like(content[:64])}, not a JSON object. Check the address.")
@@ -146,13 +148,20 @@ def check_hdf5(path: Path, name: str) -> None:
             raise SourceError(f"{name} is incomplete: {num_bytes:,} of {end:,} bytes. Download it again.")
 
 
+def _visible(directory: Path) -> list[Path]:
+    """Lists a directory without what Finder and tar on a Mac put beside files (``._NAME``, ``__MACOSX``)."""
+    return [path for path in sorted(directory.iterdir()) if path.name[0] != "." and path.name != "__MACOSX"]
+
+
 def _check_module(directory: Path, name: str) -> None:
     """Raises SourceError when files of a module are missing or empty."""
     graph, variables = directory / "saved_model.pb", directory / "variables"
     present = {path.name: path for path in variables.iterdir()} if variables.is_dir() else {}
     shards = [match for match in map(_SHARD.fullmatch, present) if match]
     num_shards = int(shards[0].group(2)) if shards else 1
-    wanted = {"variables.index", *(f"variables.data-{i:05d}-of-{num_shards:05d}" for i in range(num_shards))}
+    # The number is a file name's, and may be any: a few missing ones are enough to name.
+    numbers = range(min(num_shards, len(shards) + 10))
+    wanted = {"variables.index", *(f"variables.data-{i:05d}-of-{num_shards:05d}" for i in numbers)}
     if not variables.is_dir() and not _has_variables(graph):
         wanted = set()
     if missing := sorted(wanted - set(present)):

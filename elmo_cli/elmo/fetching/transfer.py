@@ -1,6 +1,7 @@
 """One connection's share of a download: what a part file lacks, appended."""
 
 import http.client
+import io
 import re
 import string
 import time
@@ -115,15 +116,13 @@ class Transfer:
             if not num_present:
                 discard(self.part)  # never a part with the note of another version, when killed here
                 _Note.of(response.headers, total).write(self.part)
-            blocks = self._copy(response, num_present)
-            if total is not None:
-                blocks = track(
-                    blocks,
-                    total=-(-total // _MB),
-                    done=num_present // _MB,
-                    description=f"downloading {self.url}",
-                    unit="MB",
-                )
+            blocks = track(
+                self._copy(response, num_present),
+                total=None if total is None else -(-total // _MB),
+                done=num_present // _MB,
+                description=f"downloading {self.url}",
+                unit="MB",
+            )
             for _ in blocks:
                 pass
             sent = sent_checksum(response.headers)
@@ -145,7 +144,7 @@ class Transfer:
             # read1 returns what is there; read would wait for a whole block, for ever if bytes trickle in.
             while block := response.read1(_MB):
                 with files.writing(self.part):
-                    file.write(block)
+                    _write_whole(file, block)
                 num_bytes += len(block)
                 if num_bytes > self.max_bytes:
                     discard(self.part)
@@ -159,7 +158,8 @@ class Transfer:
                         raise CutError(f"only {num_bytes - last:,} bytes came in {passed_s:.0f} s")
                     since, last = time.monotonic(), num_bytes
             # A whole file is soon moved to its place, where a crash must not leave it empty.
-            files.synchronise_open(file.fileno())
+            with files.writing(self.part):
+                files.synchronise_open(file.fileno())
 
     def _check_total(self, total: int, num_present: int) -> None:
         """Raises SourceError when a file is longer than wanted, RunError when it does not fit on the disk."""
@@ -211,6 +211,13 @@ class _Note:
     def write(self, part: Path) -> None:
         """Writes the note beside a part."""
         _note_path(part).write_text(f"{self.validator}\n{self.total or ''}", encoding="utf-8")
+
+
+def _write_whole(file: io.RawIOBase | io.FileIO, block: bytes) -> None:
+    """Writes a block without a buffer; where a disk is nearly full, the system may take it in pieces."""
+    rest = memoryview(block)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def discard(part: Path) -> None:

@@ -108,11 +108,37 @@ def test_an_encrypted_zip_is_refused(tmp_path):
         unpacked(bytes(content), tmp_path)
 
 
-def test_a_damaged_zip_of_lzma_is_said(tmp_path):
-    content = bytearray(zipped({"model.hdf5": bytes(range(256)) * 20}, compression=zipfile.ZIP_LZMA))
-    content[60:90] = b"\xff" * 30
+@pytest.mark.parametrize(("method", "name"), [(zipfile.ZIP_BZIP2, "bzip2"), (zipfile.ZIP_LZMA, "lzma")])
+def test_what_python_would_unpack_without_a_bound_is_refused(tmp_path, method, name):
+    content = zipped({"model.hdf5": bytes(20_000_000)}, compression=method)
+    lying = bytearray(content)
+    directory = lying.index(b"PK\x01\x02")
+    lying[directory + 24 : directory + 28] = (1000).to_bytes(4, "little")
+    with pytest.raises(SourceError, match=rf"ARCHIVE cannot be unpacked: .*compression .* is {name}"):
+        unpacked(bytes(lying), tmp_path)
+
+
+def test_a_zip_that_lost_bytes_in_its_middle_is_damaged(tmp_path):
+    content = zipped(FILES)
     with pytest.raises(SourceError, match="ARCHIVE is a damaged or incomplete archive"):
-        unpacked(bytes(content), tmp_path)
+        unpacked(content[:100] + content[20_000:], tmp_path)
+
+
+def test_a_tar_whose_headers_are_no_numbers_is_damaged(tmp_path):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as file:
+        member = tarfile.TarInfo("a")
+        member.pax_headers = {"GNU.sparse.map": "0,x", "GNU.sparse.size": "1"}
+        file.addfile(member)
+    with pytest.raises(SourceError, match="damaged or incomplete"):
+        unpacked(buffer.getvalue(), tmp_path)
+
+
+@pytest.mark.parametrize("kind", [tar, zipped])
+@pytest.mark.parametrize("long", ["a/" * 1200 + "x", "x" * 300, "\u00e9" * 200])
+def test_names_that_no_file_system_takes_are_refused(tmp_path, kind, long):
+    with pytest.raises(SourceError, match="ARCHIVE was refused: a name in it is too long"):
+        unpacked(kind({long: b"x"}), tmp_path)
 
 
 def test_a_zip_that_cannot_be_read_counts_as_large_as_it_is(tmp_path):

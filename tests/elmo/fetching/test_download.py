@@ -1,10 +1,12 @@
 """Downloads from servers that misbehave in every way that servers do."""
 
 import base64
+import contextlib
 import email.utils
 import hashlib
 import http.client
 import http.server
+import itertools
 import logging
 import os
 import shutil
@@ -174,7 +176,7 @@ def test_the_pause_may_be_a_date(server, part, pauses):
     assert 50 < pauses[0] <= 60
 
 
-@pytest.mark.parametrize("nonsense", ["soon", "-3", ""])
+@pytest.mark.parametrize("nonsense", ["soon", "-3", "", "Mon, 01 Jan 99999999999 00:00:00 GMT"])
 def test_a_pause_that_means_nothing_is_left_alone(server, part, pauses, nonsense):
     server.pages["/x"] = BODY
     server.statuses = [503]
@@ -209,6 +211,20 @@ def test_a_redirect_to_what_is_no_address_is_refused(server, part):
     server.answers["/x"] = redirect("http://[::1/y")
     with pytest.raises(SourceError, match="/x is not a valid address, or leads to none"):
         fetch(f"{server.url}/x", part)
+
+
+def test_a_redirect_whose_body_does_not_end_is_followed_at_once(server, part):
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", "/real")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while not server.closing.wait(0.02):
+                handler.wfile.write(b"x")
+
+    server.answers["/x"] = answer
+    server.pages["/real"] = BODY
+    assert fetch(f"{server.url}/x", part) == BODY
 
 
 def test_redirects_in_a_circle_end(server, part):
@@ -347,6 +363,16 @@ def test_a_proxy_for_everything_is_used_and_exceptions_are_heeded(server, part, 
     assert fetch(f"{server.url}/x", part) == BODY[:9]
 
 
+def test_a_proxy_that_speaks_socks_is_named(server, part, monkeypatch):
+    server.pages["/x"] = BODY
+    monkeypatch.setenv("all_proxy", "socks5h://user:secret@127.0.0.1:1080")
+    with pytest.raises(SourceError, match=r"https_proxy or all_proxy names a SOCKS proxy") as refusal:
+        fetch("https://elmo.invalid/x", part)
+    assert "secret" not in str(refusal.value)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert fetch(f"{server.url}/x", part) == BODY
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with a certificate for 127.0.0.1 and its key."""
@@ -413,3 +439,14 @@ def test_what_is_tried_again_is_said(server, part, caplog, pauses):
     assert [record.getMessage() for record in caplog.records] == [
         f"Download of {server.url}/x: HTTP Error 503: Service Unavailable; trying again in 0 s"
     ]
+
+
+@pytest.mark.parametrize(("announced", "how_far"), [(True, "1 of 3 MB"), (False, "1 MB")])
+def test_how_far_a_download_is_is_said(server, part, caplog, monkeypatch, announced, how_far):
+    server.pages["/x"] = BODY * 10
+    server.content_length = announced
+    seconds = itertools.count(step=20)
+    monkeypatch.setattr("elmo_cli.progress.time.monotonic", lambda: next(seconds))
+    with caplog.at_level(logging.INFO, "elmo_cli"):
+        fetch(f"{server.url}/x", part, Patience(timeout_s=1e6))
+    assert f"downloading {server.url}/x: {how_far} after" in caplog.text

@@ -6,7 +6,14 @@ import h5py
 import numpy as np
 import pytest
 
-from elmo_cli.elmo.fetching.model_files import check_content, check_hdf5, check_json, model_directory
+from elmo_cli.elmo.fetching.model_files import (
+    check_content,
+    check_hdf5,
+    check_json,
+    model_directory,
+    options_files,
+    with_partner,
+)
 from elmo_cli.errors import SourceError
 
 
@@ -65,6 +72,21 @@ def test_the_only_directory_inside_is_looked_into(tmp_path):
     put(tmp_path / "216", {"model.hdf5": b"", "options.json": b"", "meta.json": b"", "vocab.txt": b""})
     put(tmp_path, {".DS_Store": b"", "__MACOSX/216/._model.hdf5": b""})
     assert model_directory(tmp_path, "m") == tmp_path / "216"
+
+
+def test_what_a_mac_puts_beside_the_files_is_no_file_of_the_model(tmp_path):
+    beside = {f"._{name}": b"\x00\x05\x16\x07" for name in ("elmo_options.json", "elmo_weights.hdf5")}
+    put(tmp_path, {"elmo_options.json": b"{}", "elmo_weights.hdf5": b"\x89HDF\r\n\x1a\n", **beside})
+    check_content(model_directory(tmp_path, "m"), "m")
+    assert options_files(tmp_path) == [tmp_path / "elmo_options.json"]
+    lonely = put(tmp_path / "b", {"options.json": b"{}", "model.hdf5": b"", "._model.hdf5": b""})
+    assert with_partner("m", lonely / "options.json")[1] == lonely / "model.hdf5"
+
+
+def test_a_shard_may_not_promise_more_of_them_than_can_be_named(tmp_path):
+    put(tmp_path, {"saved_model.pb": b"g", **INDEX, "variables/variables.data-00000-of-99999999999": b"d"})
+    with pytest.raises(SourceError, match=r"incomplete, variables\.data-00001-of-99999999999, .* missing"):
+        model_directory(tmp_path, "m")
 
 
 def test_elmo_for_many_langs_is_told_from_elmo(tmp_path):
