@@ -108,7 +108,8 @@ def write_weights(bilm: BiLM, path: Path, *, dtype: str = "float32") -> None:
     Args:
         bilm: A built network.
         path: The file to make; write it beside its place and move it (`files.atomic_path`).
-        dtype: Floating-point type on disk: ``float32``, or ``float16`` for half the size.
+        dtype: Floating-point type on disk: ``float32``, or ``float16`` for half the size. Biases of LSTMs
+            are always float32: AllenNLP's reader adds the forget gate's 1 in the type of the file.
 
     Raises:
         ValueError: If a weight is not finite or too large for `dtype`.
@@ -118,8 +119,9 @@ def write_weights(bilm: BiLM, path: Path, *, dtype: str = "float32") -> None:
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         for name, variable in hdf5_names(bilm).items():
+            on_disk = "float32" if _is_lstm_bias(name) else dtype
             with np.errstate(over="ignore"):
-                value = keras.ops.convert_to_numpy(variable).astype(dtype)
+                value = keras.ops.convert_to_numpy(variable).astype(on_disk)
             if not np.isfinite(value).all():
                 raise ValueError(f"{name} holds values that {dtype} cannot hold")
             file[name] = value[None] if name.startswith("CNN/W_") else value
@@ -127,16 +129,23 @@ def write_weights(bilm: BiLM, path: Path, *, dtype: str = "float32") -> None:
 
 
 def is_half_precision(path: Path) -> bool:
-    """Whether all weights of a readable file are float16, so that float16 holds them without loss."""
+    """Whether the weights of a readable file are float16, so that float16 holds them without loss.
+
+    Those that `write_weights` always writes in float32 do not count.
+    """
     dtypes: set[np.dtype] = set()
 
-    def note(_: str, item: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(item, h5py.Dataset):
+    def note(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(item, h5py.Dataset) and not _is_lstm_bias(name):
             dtypes.add(item.dtype)
 
     with h5py.File(path, "r") as file:
         file.visititems(note)
     return dtypes == {np.dtype(np.float16)}
+
+
+def _is_lstm_bias(name: str) -> bool:
+    return name.endswith("/B")
 
 
 def _read(file: h5py.File, name: str, variable: keras.Variable, path: Path) -> np.ndarray:

@@ -53,7 +53,9 @@ class Encoder:
     batch is halved, and so are all later ones.
 
     Vectors have the type float32, or float16 where the embedder computes in bfloat16: its own rounding is
-    sixteen times coarser. So they are the same whether they come from the cache or not.
+    sixteen times coarser. So the cache gives them back as they were put into it. Embedded anew with
+    other sentences beside it, a sentence may differ in the last bits: the number of rows decides how a
+    product is summed.
 
     Args:
         embedder: Where the vectors come from.

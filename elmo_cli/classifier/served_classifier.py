@@ -13,6 +13,9 @@ from elmo_cli.classifier.tfidf_part import TfidfPart
 from elmo_cli.elmo.embedder import Embedder
 from elmo_cli.elmo.graph_tokenizer import GraphTokenizer
 
+# What lies between the layers of an ELMo of the original size has a tenth of a megabyte for each token.
+_TOKENS_AT_ONCE = 8192
+
 
 class ServedClassifier(keras.layers.Layer):
     """Does what `elmo-predict` does with the texts of a table, without Python and without lookup tables.
@@ -64,13 +67,7 @@ class ServedClassifier(keras.layers.Layer):
         """See the class."""
         num_rows = tf.shape(texts)[0]
         # One text more, so that there is always one; it is dropped in the end.
-        sentences = self._sentences(tf.concat([texts, [""]], axis=0))
-        layers, mask = self.embedder(sentences)
-        logits = self.classifier(self.pooling(layers, mask), training=False)
-        probabilities = tf.nn.softmax(logits)
-        if self.tfidf is not None:
-            probabilities = self.tfidf(probabilities, sentences)
-        probabilities = tf.ensure_shape(probabilities[:num_rows], [None, len(self.label_names)])
+        probabilities = self._in_pieces(*self._sentences(tf.concat([texts, [""]], axis=0)))[:num_rows]
         names = tf.constant(self.label_names, tf.string)
         return {
             "label": tf.gather(names, tf.argmax(probabilities, axis=1)),
@@ -79,11 +76,34 @@ class ServedClassifier(keras.layers.Layer):
             "classes": tf.repeat(names[tf.newaxis], num_rows, axis=0),
         }
 
-    def _sentences(self, texts: tf.Tensor) -> tf.Tensor:
-        """The tokens of texts, at most `max_tokens` of each, joined by single spaces: (B,)."""
+    def _sentences(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The tokens of texts, at most `max_tokens` of each, joined by single spaces; their numbers: (B,)."""
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
-        tokens = tf.strings.split(self.tokenizer(texts), " ")
-        return tf.strings.reduce_join(tokens[:, : self.max_tokens], axis=1, separator=" ")
+        tokens = tf.strings.split(self.tokenizer(texts), " ")[:, : self.max_tokens]
+        return tf.strings.reduce_join(tokens, axis=1, separator=" "), tokens.row_lengths()
+
+    def _in_pieces(self, sentences: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """Returns the probabilities of sentences, (B, C), worked on some at a time, so that they fit."""
+        rows_at_once = tf.maximum(1, _TOKENS_AT_ONCE // tf.cast(tf.reduce_max(lengths), tf.int32))
+        num_pieces = -(-tf.size(sentences) // rows_at_once)
+        shape = [None, len(self.label_names)]
+        pieces = tf.TensorArray(tf.float32, num_pieces, element_shape=shape, infer_shape=False)
+
+        def body(number: tf.Tensor, pieces: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            some = sentences[number * rows_at_once : (number + 1) * rows_at_once]
+            return number + 1, pieces.write(number, self._probabilities(some))
+
+        _, pieces = tf.while_loop(
+            lambda number, _: number < num_pieces, body, (0, pieces), parallel_iterations=1
+        )
+        return tf.ensure_shape(pieces.concat(), shape)
+
+    def _probabilities(self, sentences: tf.Tensor) -> tf.Tensor:
+        """Returns those of some sentences, (B, C)."""
+        layers, mask = self.embedder(sentences)
+        logits = self.classifier(self.pooling(layers, mask), training=False)
+        probabilities = tf.nn.softmax(logits)
+        return probabilities if self.tfidf is None else self.tfidf(probabilities, sentences)
 
 
 def write_saved_model(served: ServedClassifier, directory: str | Path) -> None:

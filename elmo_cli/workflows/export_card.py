@@ -7,6 +7,7 @@ import numpy as np
 
 from elmo_cli import __version__
 from elmo_cli.bilm.network import BiLM
+from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.counts import counted
 from elmo_cli.elmo.hub.module import Aggregation
 from elmo_cli.elmo.source import ElmoSource
@@ -16,6 +17,9 @@ from elmo_cli.workflows.papers import said_by
 if TYPE_CHECKING:
     from elmo_cli.workflows.predict import Predictor
 
+# `ELMoCharacterMapper.max_word_length` of AllenNLP.
+_ALLENNLP_CHARACTERS = 50
+
 _USE_OF_HUB = """
     import tensorflow as tf, tensorflow_hub as hub
     elmo = hub.load(DIRECTORY)
@@ -24,12 +28,14 @@ _USE_OF_HUB = """
 `default` takes `strings` (B,), tokens joined by single spaces; `tokens` takes `tokens` (B, T) and
 `sequence_len` (B,). Both give `word_emb` (B, T, P), `lstm_outputs1` and so on (B, T, 2P), their mix `elmo`
 (B, T, 2P), and `default` (B, 2P), the mean of `elmo` over the tokens. Names and shapes are
-those of google/elmo."""
+those of google/elmo. A mix that a run learned is of layers that its classifier standardises first; here it
+weighs them as they are."""
 
 _USE_OF_HDF5 = """
     elmo-train train.csv --elmo DIRECTORY
 
-`options.json` and `weights.hdf5` have the layout of AllenNLP and bilm-tf, whose readers read them, too."""
+`options.json` and `weights.hdf5` have the layout of AllenNLP and bilm-tf, whose readers read them,
+too{but}."""
 
 _USE_OF_SERVING = """
 The signature `serving_default` takes `texts`, string (B,), raw, and gives for each
@@ -40,7 +46,8 @@ The signature `serving_default` takes `texts`, string (B,), raw, and gives for e
 - `classes`: string (B, C), the names of the classes in that order, the same in every row.
 
 Tokens, characters, ELMo and classifier are all inside; nothing has to be installed but TensorFlow or a model
-server. The probabilities are those of `elmo-predict --precision float32`."""
+server. The probabilities are those of `elmo-predict --precision float32`. A request may have any number of
+texts: so many are worked on at once as do not take much memory."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ def elmo_card(elmo: ExportedElmo, form: Literal["hub", "hdf5"]) -> str:
         *([f"| mix of the layers | {mix} |"] if form == "hub" else []),
         "",
         "## Use",
-        _USE_OF_HUB if form == "hub" else _USE_OF_HDF5,
+        _USE_OF_HUB if form == "hub" else _USE_OF_HDF5.format(but=_unread_by_allennlp(options)),
         "",
         "## Licence",
         "",
@@ -89,6 +96,16 @@ def elmo_card(elmo: ExportedElmo, form: Literal["hub", "hdf5"]) -> str:
         *said_by(source.path, "source"),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _unread_by_allennlp(options: BiLMOptions) -> str:
+    """Returns what AllenNLP's `Elmo` does not read about a network, as the end of a sentence."""
+    reasons = []
+    if not options.lstm.use_skip_connections:
+        reasons.append("without skip connections between its layers")
+    if (width := options.char_cnn.max_characters_per_token) != _ALLENNLP_CHARACTERS:
+        reasons.append(f"with {width} characters a token, not {_ALLENNLP_CHARACTERS}")
+    return f"; but AllenNLP's `Elmo` refuses a network {' and '.join(reasons)}" if reasons else ""
 
 
 def serving_card(predictor: "Predictor") -> str:

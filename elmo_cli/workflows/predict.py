@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -85,13 +86,10 @@ class Predictor:
         except SourceError as error:
             if elmo is not None:
                 raise
-            raise SourceError(
-                f"{self.run.path} was trained on an ELMo that is not there any more: {handle}. Fetch it "
-                f"again, or say where it is now with --elmo. {error}"
-            ) from error
+            raise SourceError(self._without_elmo(handle, error)) from error
         embedder = load_embedder(source, precision or self.config.elmo.precision)
         trained_in = self.run.read_record().get("precision", "float32")
-        if embedder.precision != trained_in:
+        if embedder.precision != trained_in and precision in (None, "auto"):
             logger.info(
                 "The run was trained on vectors computed in %s; here they are computed in %s, and "
                 "probabilities may differ a little. --precision %s does as in training.",
@@ -112,6 +110,19 @@ class Predictor:
         if self.run.own_elmo.is_dir():
             return str(self.run.own_elmo)
         return str(self.run.elmo) if self.config.elmo.adapt else None
+
+    def _without_elmo(self, handle: str, error: SourceError) -> str:
+        """Returns what to say where a run's ELMo is not to be had."""
+        if handle != str(self.run.own_elmo) or self.run.read_record().get("fine_tuned"):
+            return (
+                f"{self.run.path} was trained on an ELMo that is not there any more: {handle}. Fetch it "
+                f"again, or say where it is now with --elmo. {error}"
+            )
+        first = saved_elmo(self.run.model).handle
+        return (
+            f"{self.run.path} has lost a part of the ELMo that it contains. That was a copy of {first}: "
+            f"fetch it (elmo-fetch {shlex.quote(first)}), and give it with --elmo. {error}"
+        )
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
         """Predicts; see the class."""

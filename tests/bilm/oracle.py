@@ -38,11 +38,19 @@ class Oracle:
         with h5py.File(weights) as file:
             file.visititems(
                 lambda name, item: (
-                    self.weights.update({name: item[...].astype(np.float64)})
+                    self.weights.update({name: self.as_read(name, item[...])})
                     if isinstance(item, h5py.Dataset)
                     else None
                 )
             )
+
+    @staticmethod
+    def as_read(name: str, value: np.ndarray) -> np.ndarray:
+        """AllenNLP's `load_weights` adds the forget gate's 1 to the array in the type of the file."""
+        if name.endswith("/B"):
+            size = len(value) // 4
+            value[2 * size : 3 * size] += 1
+        return value.astype(np.float64)
 
     def token_vector(self, token: object) -> np.ndarray:
         """The context-free vector, (P,)."""
@@ -72,7 +80,7 @@ class Oracle:
         outputs = []
         for x in inputs:
             i, j, f, o = np.split(np.concatenate([x, h]) @ weights[f"{name}/W_0"] + weights[f"{name}/B"], 4)
-            c = clip(sigmoid(f + 1) * c + sigmoid(i) * np.tanh(j), lstm["cell_clip"])
+            c = clip(sigmoid(f) * c + sigmoid(i) * np.tanh(j), lstm["cell_clip"])
             h = clip((sigmoid(o) * np.tanh(c)) @ weights[f"{name}/W_P_0"], lstm["proj_clip"])
             outputs.append(h)
         return outputs, (h, c)

@@ -5,13 +5,16 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow as tf
 from hub_module import write_hub_module
 from tiny_run import invoke
 
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.bilm.weights import read_weights
+from elmo_cli.elmo.embedder import load_embedder
 from elmo_cli.elmo.source import resolve
 
 
@@ -44,6 +47,15 @@ def test_a_module_of_the_published_kind_trains_and_predicts_as_its_weights_do(
     assert result.exit_code == 0, result.output
     assert (tmp_path / "exported" / "LICENSE").read_text() == "Ours.\n"
     assert "A module of ours." in (tmp_path / "exported" / "MODEL_CARD.md").read_text()
+    result = invoke("export", module, "--to", "hub", "-o", tmp_path / "again")
+    assert result.exit_code == 0, result.output
+    texts = tf.constant(["Snow fell on the harbour .", "Salt"])
+    first, exported, again = (
+        load_embedder(resolve(str(place)), "float32")(texts)[0]
+        for place in (module, tmp_path / "exported", tmp_path / "again")
+    )
+    np.testing.assert_allclose(exported, first, atol=1e-5)
+    np.testing.assert_allclose(again, first, atol=1e-5)
     # It has a copy of the module, and needs neither that nor its own former place.
     shutil.rmtree(module)
     moved = shutil.move(run, tmp_path / "moved")

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
+import tensorflow_hub as hub
 from tiny_run import invoke, write_elmo
 
 from elmo_cli import Predictor
@@ -81,6 +83,32 @@ def test_what_the_elmo_became_has_the_licence_and_the_card_of_what_it_was(fine_t
     result = invoke("export", run, "--to", "serving", "-o", tmp_path / "served")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "served" / "assets.extra" / "LICENSE").read_text() == "Ours.\n"
+
+
+def test_what_the_elmo_became_goes_out_in_every_format(fine_tuned: Path, tiny: Path, tmp_path: Path):
+    run = fine_tuned / "run"
+    own = resolve(str(RunDirectory(run).own_elmo))
+    for form in ("hub", "hdf5", "serving"):
+        result = invoke("export", run, "--to", form, "-o", tmp_path / form)
+        assert result.exit_code == 0, result.output
+    texts = pd.read_csv(tiny / "test.csv")["text"].tolist()
+    wanted = layers_of(own.path, texts)
+    assert np.abs(wanted - layers_of(fine_tuned / "elmo", texts)).max() > 1e-3  # it has learned
+    for form in ("hub", "hdf5"):
+        np.testing.assert_allclose(layers_of(tmp_path / form, texts), wanted, atol=1e-5)
+    outputs = hub.load(str(tmp_path / "hub")).signatures["default"](tf.constant(texts))
+    np.testing.assert_allclose(outputs["lstm_outputs2"], wanted[:, 2], atol=1e-5)
+    served = tf.saved_model.load(str(tmp_path / "serving")).signatures["serving_default"]
+    predicted = Predictor(run, proba=True, precision="float32")(pd.DataFrame({"text": texts}))
+    np.testing.assert_allclose(
+        served(texts=tf.constant(texts))["probabilities"],
+        predicted.filter(like="probability_of").to_numpy(),
+        atol=1e-5,
+    )
+
+
+def layers_of(elmo: Path, texts: list[str]) -> np.ndarray:
+    return load_embedder(resolve(str(elmo)), "float32")(tf.constant(texts))[0].numpy()
 
 
 def test_moved_and_without_the_first_elmo_it_predicts_the_same_to_the_last_bit(
@@ -202,6 +230,11 @@ def test_a_run_that_bundles_its_elmo_needs_nothing_else(tiny: Path, tmp_path: Pa
     result = invoke("predict", moved, "Snow on the hills.", "--format", "lines")
     assert result.exit_code == 0, result.output
     assert resolve(str(RunDirectory(moved).own_elmo)).fingerprint == fingerprint
+    lost = shutil.copytree(moved, tmp_path / "lost")
+    (lost / "model" / "elmo" / "weights.hdf5").unlink()
+    result = invoke("predict", lost, "Snow on the hills.")
+    assert result.exit_code == 4
+    assert f"has lost a part of the ELMo that it contains. That was a copy of {elmo}" in result.output
     assert "# Text classifier" in (moved / "MODEL_CARD.md").read_text()
     check_exported_with_papers(moved, tmp_path / "exported")
 

@@ -151,14 +151,18 @@ def test_a_large_table_is_predicted_in_pieces_that_fit(tiny: Path, monkeypatch: 
     np.testing.assert_allclose(found["probability"], expected["probability"], atol=1e-3)
 
 
-def test_another_precision_than_in_training_is_said(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_precision_than_in_training_is_said_where_nobody_chose_it(
+    run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
-    trained_in = json.loads((tiny / "run" / "run.json").read_text())["precision"]
-    other = "float32" if trained_in == "bfloat16" else "bfloat16"
-    Predictor(tiny / "run")
+    record = json.loads((run / "run.json").read_text())
+    other = "float32" if record["precision"] == "bfloat16" else "bfloat16"
+    Predictor(run)
+    Predictor(run, precision=other)
     assert "was trained on vectors" not in caplog.text
-    Predictor(tiny / "run", precision=other)
-    assert f"--precision {trained_in} does as in training" in caplog.text
+    (run / "run.json").write_text(json.dumps({**record, "precision": other}))  # of another machine
+    Predictor(run)
+    assert f"--precision {other} does as in training" in caplog.text
 
 
 def test_what_lies_in_a_run_that_did_not_adapt_is_not_its_elmo(predictor: Predictor, run: Path) -> None:
