@@ -84,6 +84,15 @@ def saved_elmo(directory: str | Path) -> SavedElmo:
     return SavedElmo(**_read_config(Path(directory))["elmo"])
 
 
+def weights_checksum(directory: str | Path) -> str | None:
+    """Returns what tells the weights of a saved classifier from others; None where none is saved."""
+    try:
+        config = _read_config(Path(directory))
+    except RunError:
+        return None
+    return f"{config['weights_sha256']} {config.get('tfidf_sha256')}"
+
+
 def load(directory: str | Path, embedder: Embedder) -> TextClassifier:
     """Reads a classifier back; its logits are the same to the last bit.
 

@@ -37,7 +37,8 @@ class NewRun:
 
     Nothing is written before `begin`, so that a mistake in the data leaves nothing behind; what the package
     logs from the start of the block on is in log.txt all the same. A run that is replaced is set aside
-    first, and removed only when the new one is complete; it comes back if the new one fails. Of several
+    first, and removed only when the new one is complete. It comes back if the new one fails before that
+    has anything to be gone on with; else it waits. Of several
     processes that want the same place one has it from `begin` to the end of the block; the others are
     refused. The lock is an empty file, ``.NAME.lock`` beside the directory (``.lock`` in it where nothing can
     be written beside it), and stays.
@@ -139,7 +140,7 @@ class NewRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Marks the run as complete, or as failed; brings back a run that was to be replaced."""
+        """Marks the run as complete, or as failed; brings back a run that was to be replaced for nothing."""
         _PACKAGE.removeHandler(self._log)
         try:
             with self._held:
@@ -154,12 +155,19 @@ class NewRun:
         replaces = self._force and was_run
         if error is None:
             self._write_record(self.status)
-            if replaces or (self.resume and was_run):
+            if self.status == "complete" and (replaces or (self.resume and was_run)):
                 _remove(aside)
+            elif replaces:
+                _PACKAGE.warning(
+                    "%s was interrupted, so the run that it replaces is kept in %s until it is complete "
+                    "(--resume)",
+                    self._path,
+                    aside,
+                )
         elif self._before:
             for file, text in self._before.items():  # what was resumed is what it was
                 write_text(file, text)
-        elif replaces:
+        elif replaces and not self._can_be_gone_on_with():
             self._log.close()
             _remove(self.directory.path)
             os.replace(aside, self.directory.path)
@@ -171,6 +179,18 @@ class NewRun:
             )
             with suppress(RunError):  # the disk may be full; the error that is on its way says more
                 self._write_record("failed")
+            if replaces:
+                _PACKAGE.warning(
+                    "What %s has learned is kept: --resume, without --force, goes on with it. The run that "
+                    "it was to replace is %s",
+                    self._path,
+                    aside,
+                )
+
+    def _can_be_gone_on_with(self) -> bool:
+        """Whether there is anything that ``--resume`` would not have to do again."""
+        folders = (self.directory.checkpoints, self.directory.elmo)
+        return any(file.is_file() for folder in folders for file in folder.rglob("*"))
 
     def _check_free(self) -> None:
         path = self._path
@@ -243,9 +263,9 @@ class NewRun:
         place, aside = self.directory.path, self.directory.set_aside
         try:
             if self.directory.is_run and not self.resume:
-                # A killed run may have left one aside: where this one is not usable, that one stays.
+                # An earlier run may have been left aside: where this one is not complete, that one stays.
                 if aside.exists():
-                    shutil.rmtree(aside if self.directory.is_usable else place)
+                    shutil.rmtree(aside if self.directory.is_complete else place)
                 if place.exists():
                     place.rename(aside)
             self._begun = True

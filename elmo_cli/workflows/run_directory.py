@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -84,7 +85,7 @@ class RunDirectory:
     @property
     def is_run(self) -> bool:
         """Whether elmo-train made this directory."""
-        return (self.path / "run.json").is_file()
+        return os.path.isfile(self.path / "run.json")
 
     @property
     def metrics(self) -> Path:
@@ -96,7 +97,7 @@ class RunDirectory:
         folders = (self.model, self.elmo, self.checkpoints, self.predictions, self.plots)
         found = [self.path / name for name in _FILES]
         found += [path for folder in folders for path in folder.rglob("*")]
-        return [path for path in found if path.is_file()]
+        return [path for path in found if os.path.isfile(path)]
 
     def read_record(self) -> dict[str, Any]:
         """Reads run.json.
@@ -125,13 +126,12 @@ class RunDirectory:
         return record
 
     @property
-    def is_usable(self) -> bool:
-        """Whether it holds a run whose training came to a usable end."""
+    def is_complete(self) -> bool:
+        """Whether it holds a run whose training came to its end."""
         try:
-            self.check_usable()
+            return bool(self.read_record()["status"] == "complete")
         except RunError:
             return False
-        return True
 
     def check_usable(self) -> None:
         """Refuses a run whose training did not come to a usable end.
@@ -171,6 +171,15 @@ class RunDirectory:
         The caller holds the lock of the training.
         """
         self._write_reports(self._read_reports() | {name: report})
+
+    def forget_reports(self) -> None:
+        """Removes what was said of other weights: reports, predictions and pictures.
+
+        The caller holds the lock of the training.
+        """
+        self.metrics.unlink(missing_ok=True)
+        for folder in (self.predictions, self.plots):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def add_evaluation(self, file: Path, report: dict[str, Any]) -> str:
         """Adds the report of a table that was evaluated later to metrics.json.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from elmo_cli.classifier.encoding import Encoded
 from elmo_cli.classifier.head_choice import choose_head
 from elmo_cli.classifier.linear_head import cross_fitted, solve_linear_head
-from elmo_cli.classifier.saving import save
+from elmo_cli.classifier.saving import save, weights_checksum
 from elmo_cli.classifier.text_classifier import TextClassifier
 from elmo_cli.classifier.tfidf_part import NUM_FOLDS, TfidfPart
 from elmo_cli.config import RunConfig
@@ -187,7 +187,10 @@ def train(run: NewRun, tables: TrainingTables, cache: EmbeddingCache | None = No
         copy_elmo(resolve(handle), directory)
     elif not fine_tuned:
         remove_elmo(directory, unless=classifier.embedder.source)
+    before = weights_checksum(directory.model) if run.resume else None
     save(classifier, directory.model, trained.tfidf)
+    if before not in (None, weights_checksum(directory.model)):
+        directory.forget_reports()
     write_text(directory.path / "history.csv", history.to_csv())
     run.record |= {
         "best_epoch": history.best_epoch,

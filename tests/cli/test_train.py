@@ -423,6 +423,19 @@ def test_a_resumption_that_fails_while_it_writes_is_marked_and_can_go_on(
     assert json.loads((run / "run.json").read_text())["status"] == "complete"
 
 
+def test_what_was_said_of_other_weights_does_not_stay(tiny: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert train(tiny, run, "--epochs", "2").exit_code == 0
+    assert invoke("eval", run, tiny / "test.csv").exit_code == 0
+    said = json.loads((run / "metrics.json").read_text())
+    assert {"valid", "test.csv"} <= said.keys()
+    assert train(tiny, run, "--epochs", "2", "--resume").exit_code == 0
+    assert json.loads((run / "metrics.json").read_text()) == said  # nothing was learned
+    assert train(tiny, run, "--epochs", "9", "--resume").exit_code == 0
+    assert json.loads((run / "metrics.json").read_text()).keys() == {"valid"}
+    assert [path.name for path in (run / "predictions").iterdir()] == ["valid.csv"]
+
+
 def test_resume_without_a_run_begins_one(tiny: Path, tmp_path: Path) -> None:
     result = train(tiny, tmp_path / "new", "--resume")
     assert result.exit_code == 0, result.output

@@ -140,6 +140,56 @@ def test_a_complete_run_is_not_given_up_for_an_older_one_that_was_set_aside(tmp_
     assert not aside.exists()
 
 
+def begin_anew(path: Path, status: str, *, checkpoint: str | None, error: BaseException | None) -> None:
+    """Replaces a run by one that comes to this end."""
+    with NewRun(path, RunConfig(), force=True) as run:
+        directory = run.begin()
+        (directory.path / "content").write_text("new")
+        if checkpoint:
+            (directory.path / checkpoint).parent.mkdir(parents=True)
+            (directory.path / checkpoint).write_text("hours of work")
+        run.status = status  # type: ignore[assignment]
+        if error is not None:
+            raise error
+
+
+def test_a_run_that_was_interrupted_does_not_take_the_place_of_a_complete_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, aside = tmp_path / "run", tmp_path / "run.replaced"
+    make(path)
+    for _ in range(2):  # the second time the interrupted one is given up, not the complete one
+        begin_anew(path, "interrupted", checkpoint=None, error=None)
+        assert (path / "content").read_text() == "new"
+        assert (aside / "content").read_text() == "old"
+        assert f"the run that it replaces is kept in {aside} until it is complete" in caplog.text
+    with NewRun(path, RunConfig(), resume=True) as run:
+        run.begin()
+    assert not aside.exists()
+
+
+@pytest.mark.parametrize("checkpoint", ["checkpoints/state.npz", "elmo/checkpoint/state.npz"])
+@pytest.mark.parametrize("error", [ZeroDivisionError(), KeyboardInterrupt()])
+def test_a_replacement_that_fails_with_work_done_is_kept_to_be_gone_on_with(
+    tmp_path: Path, checkpoint: str, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, aside = tmp_path / "run", tmp_path / "run.replaced"
+    make(path)
+    with pytest.raises(type(error)):
+        begin_anew(path, "complete", checkpoint=checkpoint, error=error)
+    assert (path / checkpoint).read_text() == "hours of work"
+    assert record(path)["status"] == "failed"
+    assert (aside / "content").read_text() == "old"
+    assert (
+        f"--resume, without --force, goes on with it. The run that it was to replace is {aside}"
+        in caplog.text
+    )
+    with NewRun(path, RunConfig(), resume=True) as run:
+        run.begin()
+    assert record(path)["status"] == "complete"
+    assert not aside.exists()
+
+
 def needing(place: Path, kind: str) -> RunConfig:
     """A configuration with a file of this kind at a place."""
     if kind == "elmo":
