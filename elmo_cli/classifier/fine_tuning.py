@@ -86,8 +86,13 @@ class FineTuning:
         self._vectors: NDArray[Any] | None = None
 
     def _first_step(self, layer: int) -> int:
-        """Returns the step from which a layer learns: the upper one at once, each one below it later."""
-        steps_between = math.ceil(self.config.unfreeze * self.num_steps)
+        """Returns the step from which a layer learns: the upper one at once, each one below it later.
+
+        The lowest has a share of the steps as large as the others, whatever their number.
+        """
+        steps_between = min(
+            math.ceil(self.config.unfreeze * self.num_steps), self.num_steps // len(self.layers)
+        )
         return (len(self.layers) - 1 - layer) * steps_between
 
     def _groups(self) -> list[ParameterGroup]:

@@ -104,6 +104,12 @@ def fine_tune_run(
     checkpoints = Checkpoints(place, identity=identity, resume=run.resume)
     before, history = history, fine_tune(tuning, history, checkpoints=checkpoints)
     if history.best_epoch <= len(before.epochs):
+        if history.interrupted and len(history.epochs) == len(before.epochs):
+            logger.info(
+                "Fine-tuning was interrupted before its first epoch ended, so the ELMo stays as it was; "
+                "--resume goes on"
+            )
+            return None, history
         logger.info(
             "The ELMo stays as it was, with an accuracy of %.3f on valid: what it learned is not accurate "
             "enough there (--set fine_tuning.keep=always keeps it all the same)",

@@ -76,8 +76,11 @@ def remove_elmo(directory: RunDirectory, unless: ElmoSource) -> None:
 
 
 def _lies_in(place: Path, source: ElmoSource) -> bool:
+    # What a module became lies in the cache; the module itself is what a run keeps.
+    module = (source.path / "saved_model.pb").is_file()
     return all(
-        Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place)) for path in source.files()
+        Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place))
+        for path in ([source.path] if module else source.files())
     )
 
 

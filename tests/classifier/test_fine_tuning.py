@@ -1,5 +1,6 @@
 """A classifier and its ELMo learn together: what learns, how, and that it can be gone on with."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import tensorflow as tf
 from bilm.tiny_bilm import OPTIONS, tiny_bilm
 from tiny_training import AtEpoch, interrupt
 
+from elmo_cli.bilm.characters import sentence_characters
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.bilm.weights import read_weights
@@ -73,6 +75,31 @@ def _paths(variables: Any) -> set[str]:
     return {variable.path for variable in variables}
 
 
+@pytest.mark.parametrize("marks", [True, False])
+def test_a_network_of_a_module_learns_too_whether_it_reads_marks_or_not(marks: bool):
+    trained = tiny_bilm()
+    bilm = BiLM(replace(OPTIONS, sentence_marks=marks))
+    bilm.build()
+    bilm.set_weights(trained.get_weights())
+    model = _model(bilm)
+    batch = TokenBatches(TEXTS, bilm.options).batch(np.arange(len(TEXTS)))
+    pooled = model.pooling(*_frozen(bilm))
+    expected = model.classifier(pooled, training=False)
+    np.testing.assert_allclose(model(batch, training=False), expected, atol=1e-5)
+    history = _fine_tune(model, batch_size=6, epochs=8, unfreeze=0.0, learning_rate=0.01)
+    losses = [epoch.loss for epoch in history.epochs[1:]]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def _frozen(bilm: BiLM) -> tuple[Any, Any]:
+    """The layers of the texts and their mask, as frozen vectors are computed."""
+    options, cnn = bilm.options, bilm.options.char_cnn
+    characters = sentence_characters(
+        tf.constant(TEXTS), cnn.max_characters_per_token, cnn.max_filter_width, marks=options.sentence_marks
+    )
+    return bilm(*characters), tf.sequence_mask(characters.lengths)
+
+
 @pytest.mark.parametrize("top_only", [True, False])
 def test_after_a_step_exactly_what_should_have_changed_has(top_only: bool):
     model = _model()
@@ -112,10 +139,20 @@ def test_few_rows_are_passed_over_more_often(num_rows: int, num_epochs: int):
     assert FineTuningConfig(epochs=7).num_epochs(num_rows) == 7
 
 
-def test_before_a_layer_begins_it_stays_as_it_was():
+@pytest.mark.parametrize("unfreeze", [0.5, 0.99])
+def test_every_layer_learns_however_late_the_next_one_may_begin(unfreeze: float):
+    config = FineTuningConfig(epochs=5, batch_size=3, unfreeze=unfreeze)
+    tuning = FineTuning(_model(), ROWS, ROWS, config, top_only=False, class_weights=WEIGHTS, seed=4)
+    assert [tuning.num_frozen(step) for step in range(10)] == [2, 2, 2, 1, 1, 1, 0, 0, 0, 0]
+
+
+def test_before_a_layer_begins_it_stays_as_it_was(monkeypatch: pytest.MonkeyPatch):
     model = _model()
     before = model.get_weights()
-    _fine_tune(model, batch_size=6, epochs=1, unfreeze=0.5)  # one step
+    run_epochs = fine_tuning.run_epochs
+    one_step = lambda *args, **kwargs: run_epochs(*args, callbacks=[AtEpoch(1, interrupt)], **kwargs)  # noqa: E731
+    monkeypatch.setattr(fine_tuning, "run_epochs", one_step)
+    assert len(_fine_tune(model, batch_size=6, epochs=3, unfreeze=0.2).epochs) == 2
     layers = model.layer_variables()
     assert _changed(model, before) == _paths(model.classifier.trainable_variables) | _paths(layers[-1])
 

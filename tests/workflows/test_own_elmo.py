@@ -1,13 +1,14 @@
 """The ELMo that a run keeps is whole, whatever it was copied from."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from elmo_cli.elmo.source import ElmoSource, resolve
 from elmo_cli.errors import RunError
-from elmo_cli.workflows.own_elmo import copy_elmo
+from elmo_cli.workflows.own_elmo import copy_elmo, remove_elmo
 from elmo_cli.workflows.run_directory import RunDirectory
 
 
@@ -42,8 +43,12 @@ def test_a_module_that_is_there_already_stays(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     run.own_elmo.mkdir(parents=True)
     (run.own_elmo / "saved_model.pb").write_bytes(b"a graph")
-    copy_elmo(ElmoSource("own", "hub", run.own_elmo, "0" * 64), run)
-    assert (run.own_elmo / "saved_model.pb").read_bytes() == b"a graph"
+    source = ElmoSource("own", "hub", run.own_elmo, "0" * 64)
+    converted = replace(source, kind="bilm", options_path=tmp_path / "o", weights_path=tmp_path / "w")
+    for one in (source, converted):
+        copy_elmo(source, run)
+        remove_elmo(run, unless=one)
+        assert (run.own_elmo / "saved_model.pb").read_bytes() == b"a graph"
 
 
 def test_half_of_it_may_be_there_already(kept: RunDirectory, tiny: Path) -> None:

@@ -3,7 +3,8 @@
 import contextlib
 import json
 import logging
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def native_source(source: ElmoSource, load: Callable[[], Embedder] | None = None
         place = files.cache_directory() / "native" / f"v{NATIVE_VERSION}" / source.fingerprint
         verdict = _recall(place)
         if verdict is None:
-            with files.lock(place.with_name(f"{place.name}.lock")):
+            with files.lock(place.with_name(f"{place.name}.lock")), _random_numbers_kept():
                 verdict = _recall(place) or _convert(source, load or (lambda: load_module(source)), place)
     except (RunError, OSError) as error:  # the cache directory cannot be used
         verdict = Verdict(f"its weights cannot be kept ({error})")
@@ -77,6 +78,20 @@ def native_source(source: ElmoSource, load: Callable[[], Embedder] | None = None
         )
         return None
     return replace(source, kind="bilm", options_path=place / OPTIONS_FILE, weights_path=place / WEIGHTS_FILE)
+
+
+@contextlib.contextmanager
+def _random_numbers_kept() -> Iterator[None]:
+    """Leaves Python's random numbers as they were.
+
+    Keras draws a seed for every initial weight: a head that is made after a conversion would begin with other
+    weights than one that is made where there is nothing to convert any more.
+    """
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 def load_module(source: ElmoSource) -> Embedder:

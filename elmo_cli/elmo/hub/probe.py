@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from elmo_cli.bilm.characters import sentence_characters
 from elmo_cli.bilm.network import BiLM
 from elmo_cli.elmo.embedder import Embedder
-from elmo_cli.elmo.hub.variables import ModuleWeights
+from elmo_cli.elmo.hub.variables import ModuleWeights, NotABiLMError
 
 MAX_ERROR = 1e-5  # relative RMS; float32 gives about 3e-7
 
@@ -77,8 +77,15 @@ def try_out(weights: ModuleWeights, module: Embedder) -> tuple[BiLM | None, list
     Returns:
         The network that agrees with the module on the probe, or None; and all that was tried, of which the
         last one agrees if any does.
+
+    Raises:
+        NotABiLMError: When the module fails on the probe, which holds an empty text and very long words.
     """
-    layers, mask = (value.numpy() for value in module(tf.constant(PROBE)))
+    try:
+        layers, mask = (value.numpy() for value in module(tf.constant(PROBE)))
+    except tf.errors.OpError as error:
+        said = error.message.partition("\n")[0]
+        raise NotABiLMError(f"its own graph cannot compute the texts it is compared on ({said})") from error
     expected = np.swapaxes(layers, 1, 2)[mask]  # (tokens, L, D)
     attempts = []
     # AllenNLP's character 0 stands for nothing, and its row comes first.

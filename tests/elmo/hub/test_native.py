@@ -2,10 +2,12 @@
 
 import logging
 import os
+import random
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -298,6 +300,33 @@ def test_a_kill_between_the_files_leaves_nothing_that_is_taken_for_whole(
         assert not list(cache.rglob("native.json"))
     monkeypatch.setattr(conversion.files, "write_text", write_text)
     assert native_source(source, load=load) is not None
+
+
+def test_a_module_that_fails_on_the_probe_runs_as_it_is(
+    modules: Modules, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing:
+        """Its own spelling has no room for words as long as those of the probe."""
+
+        num_layers, dim = modules.graph("elmo").num_layers, modules.graph("elmo").dim
+
+        def __call__(self, sentences: tf.Tensor) -> Any:
+            raise tf.errors.InvalidArgumentError(None, None, "Paddings must be non-negative: 0 -110")
+
+    caplog.set_level(logging.INFO, "elmo_cli")
+    for _ in range(2):  # the second time it is remembered
+        assert native_source(modules.source("elmo"), load=Failing) is None
+    assert caplog.text.count("its own graph cannot compute the texts it is compared on (Paddings must") == 2
+
+
+@pytest.mark.usefixtures("probed")
+def test_random_numbers_are_the_same_whether_there_is_something_to_convert_or_not(modules: Modules) -> None:
+    numbers = []
+    for _ in range(2):
+        random.seed(1)
+        assert native_source(modules.source("elmo"), load=lambda: modules.graph("elmo")) is not None
+        numbers.append(random.random())
+    assert numbers[0] == numbers[1]
 
 
 def test_of_several_at_once_one_looks_and_the_others_wait(
