@@ -15,6 +15,7 @@ from elmo_cli.bilm.network import BiLM
 from elmo_cli.bilm.options import BiLMOptions
 from elmo_cli.bilm.vocabulary import Vocabulary
 from elmo_cli.bilm.weights import read_weights
+from elmo_cli.training.adam import FusedAdam
 from elmo_cli.training.muon import Muon
 from elmo_cli.training.stream import make_step
 from elmo_cli.workflows.pretraining.model import signature
@@ -29,6 +30,8 @@ class OurPretraining:
         vocabulary: The V words that are predicted.
         num_negatives: Words drawn per batch.
         precision: Of the products, ``float32`` or ``bfloat16``.
+        optimizer: ``muon``, the default of `elmo-pretrain`, or ``adam``, whose step costs as little as that
+            of the graph's Adagrad.
     """
 
     def __init__(
@@ -38,18 +41,23 @@ class OurPretraining:
         vocabulary: Vocabulary,
         num_negatives: int,
         precision: str,
+        optimizer: str,
     ) -> None:
-        options = BiLMOptions.from_json(weights / "options.json")
+        shape = BiLMOptions.from_json(weights / "options.json")
         policy = "mixed_bfloat16" if precision == "bfloat16" else precision
-        model = LanguageModel(BiLM(options, dtype=policy), len(vocabulary), dtype="float32")
+        model = LanguageModel(BiLM(shape, dtype=policy), len(vocabulary), dtype="float32")
         model.build()
         read_weights(model.bilm, weights / "weights.hdf5")
         model.softmax_kernel.assign(kernel)
-        optimizer = Muon(0.005, model.matrices, dtype=precision, beta_2=0.99, clip_norm=1.0)
-        self._update = make_step(model, optimizer, signature(sampled=True))
+        options = {"beta_2": 0.99, "clip_norm": 1.0}
+        if optimizer == "adam":
+            moves = FusedAdam(0.004, **options)
+        else:
+            moves = Muon(0.005, model.matrices, dtype=precision, **options)
+        self._update = make_step(model, moves, signature(sampled=True))
         self._losses = tf.function(model, input_signature=[signature(sampled=False)])
         self._vocabulary = vocabulary
-        self._speller = Speller(options.char_cnn.max_characters_per_token, options.char_cnn.max_filter_width)
+        self._speller = Speller(shape.char_cnn.max_characters_per_token, shape.char_cnn.max_filter_width)
         self._sampler = NegativeSampler(len(vocabulary), num_negatives, seed=0)
         self._numbers = itertools.count()
 

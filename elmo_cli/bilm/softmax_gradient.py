@@ -11,7 +11,7 @@ import tensorflow as tf
 from elmo_cli.bilm.sampled_softmax import cross_entropy
 
 # Rows are filled up to a multiple of this: the compiled pass is compiled anew for every number of rows.
-_ROWS = 1024
+_ROWS = 512
 
 
 @tf.function(jit_compile=True, autograph=False)

@@ -28,7 +28,7 @@ def both(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple:
         vocabulary = Vocabulary.build(counts, 30)
         kernel = np.random.default_rng(1).normal(size=(len(vocabulary), 8)).astype(np.float32)
         graph = TF1Pretraining(weights, kernel, np.zeros(len(vocabulary), np.float32), 5)
-        return vocabulary, graph, OurPretraining(weights, kernel, vocabulary, 5, "float32")
+        return vocabulary, graph, OurPretraining(weights, kernel, vocabulary, 5, "float32", "muon")
 
 
 def test_both_have_the_same_loss_and_lower_it(both: tuple[Vocabulary, object, object]) -> None:
