@@ -63,13 +63,19 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Raises:
         RunError: When the directory cannot be written or the disk is full.
     """
-    target = Path(os.path.realpath(path))
+    # As it is named: where links in /dev and /proc lead to a pipe, the end of them is no path.
+    named = Path(path)
     with writing(path):
-        is_device = target.exists() and not target.is_file() and not target.is_dir()
+        is_device = named.exists() and not named.is_file() and not named.is_dir()
     if is_device:
-        with _naming(path, target):
-            yield target
+        try:
+            with _naming(path, named):
+                yield named
+        except BrokenPipeError as error:
+            # Who reads standard output may have seen enough; who reads what a path leads to was to have all.
+            raise RunError(f"{path}: its reader went away before everything was written.") from error
         return
+    target = Path(os.path.realpath(path))
     # Short enough for every file system, whatever the length of the name; the ending stays.
     beside = target.with_name(f".tmp-{secrets.token_hex(4)}-{target.name[-100:]}")
     with writing(path):

@@ -93,6 +93,15 @@ def test_a_link_is_followed_and_a_device_written_in_place(tmp_path: Path) -> Non
     assert not Path("/dev/null").is_file()
 
 
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no names for open files here")
+def test_an_open_pipe_is_written_under_its_name() -> None:
+    reader, writer = os.pipe()
+    files.write_text(f"/dev/fd/{writer}", "1")
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        assert file.read() == "1"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are POSIX")
 def test_permissions_are_those_of_an_ordinary_new_file(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("")

@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,7 +155,9 @@ def main(
     if run is not None:
         from elmo_cli.workflows.run_directory import RunDirectory
 
-        options.check_spares(output, RunDirectory(run).files(), f"the run {run}")
+        directory = RunDirectory(run)
+        directory.check_usable()
+        options.check_spares(output, directory.files(), f"the run {run}")
     # Mistakes in the table are said before TensorFlow is loaded.
     from elmo_cli.text.columns import find_text_column
 
@@ -205,12 +206,13 @@ def _tables(
     path: Path | None, data: DataConfig, chunk_rows: int, text_column: str | None
 ) -> "Iterator[pd.DataFrame]":
     """Yields the pieces of the table, at least one; one without rows where the table has none."""
+    from elmo_cli.text.columns import with_column_asked_for
     from elmo_cli.text.tables import NoRowsError, stream_table
 
     expected = () if text_column is None else (text_column,)
+    source = path or options.standard_input()
+    tables = stream_table(source, data, chunk_rows=chunk_rows, expected_columns=expected)
     try:
-        yield from stream_table(
-            path or sys.stdin.buffer, data, chunk_rows=chunk_rows, expected_columns=expected
-        )
+        yield from with_column_asked_for(tables, data.text_column)
     except NoRowsError as error:
         yield error.table

@@ -2,10 +2,11 @@
 
 import logging
 import os
+import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
 
@@ -231,9 +232,7 @@ def check_output(output: Path, source: Path | None, *others: Path) -> None:
         source: The file that is read; None for standard input and texts.
         *others: Files that are written on the way.
     """
-    if source is None or not source.exists():
-        return
-    if any(place.exists() and place.samefile(source) for place in (output, *others)):
+    if source is not None and any(_are_one_file(place, source) for place in (output, *others)):
         raise ConfigError(
             f"-o {output} would replace the input itself. Choose another name, so nothing is lost."
         )
@@ -247,10 +246,25 @@ def check_spares(output: Path, files: Iterable[Path], whose: str) -> None:
         files: Those to be spared.
         whose: What they belong to, for the message.
     """
-    if output.exists() and any(file.exists() and output.samefile(file) for file in files):
+    if any(_are_one_file(output, file) for file in files):
         raise ConfigError(
             f"-o {output} would replace a file of {whose}. Choose another name, so nothing is lost."
         )
+
+
+def standard_input() -> BinaryIO:
+    """Returns standard input as bytes; raises UsageError where it is closed."""
+    if sys.stdin is None:
+        raise click.UsageError("Standard input is closed. Give a file, or pipe something in.")
+    return sys.stdin.buffer
+
+
+def _are_one_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file; what may not be looked at, or cannot be a path, is said later."""
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False
 
 
 def given(flags: Mapping[str, Any]) -> dict[str, Any]:

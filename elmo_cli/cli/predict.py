@@ -113,7 +113,7 @@ def main(
     data = options.data_config(flags, directory.read_config().data, path)
     preprocessor = replace(preprocessor, text_column=data.text_column or preprocessor.text_column)
     tables = _tables(source, data, chunk_rows, preprocessor.text_column)
-    if source is not sys.stdin.buffer:
+    if isinstance(source, Path | tuple):
         # Mistakes in a file are said before TensorFlow is loaded; standard input may still be waiting.
         first = next(tables)
         columns.check_free(first, preprocessor.label_set)
@@ -143,10 +143,10 @@ def main(
 
 def _source(inputs: tuple[str, ...]) -> "Path | BinaryIO | tuple[str, ...]":
     """Returns a file, standard input, or the texts themselves."""
-    if not inputs and sys.stdin.isatty():
+    if not inputs and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("Give a file, - for standard input, or texts.")
     if inputs in ((), ("-",)):
-        return sys.stdin.buffer
+        return options.standard_input()
     if len(inputs) > 1:
         if files := [text for text in inputs if text == "-" or _FILE_NAME.fullmatch(text)]:
             raise click.UsageError(f"One file at a time, or texts alone; {files[0]} is among {len(inputs)}.")
@@ -171,9 +171,11 @@ def _tables(
 ) -> "Iterator[pd.DataFrame]":
     """Returns the pieces of the input."""
     if not isinstance(source, tuple):
+        from elmo_cli.text.columns import with_column_asked_for
         from elmo_cli.text.tables import stream_table
 
-        return stream_table(source, data, chunk_rows=chunk_rows, expected_columns=(text_column,))
+        tables = stream_table(source, data, chunk_rows=chunk_rows, expected_columns=(text_column,))
+        return with_column_asked_for(tables, data.text_column)
     from elmo_cli.text.tables import table_of_texts
 
     return iter([table_of_texts(source, "the command line")])

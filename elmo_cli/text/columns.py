@@ -4,6 +4,7 @@ import bisect
 import difflib
 import logging
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import pandas as pd
@@ -12,6 +13,8 @@ from elmo_cli.errors import DataError
 from elmo_cli.text.formats import DELIMITERS, OBVIOUS_NAMES, TableFormat
 
 logger = logging.getLogger(__name__)
+
+_SHOWN = 80  # characters of a line in a message
 
 
 def table_name(df: pd.DataFrame) -> str:
@@ -103,6 +106,29 @@ def find_text_column(df: pd.DataFrame, wanted: str | None) -> str | None:
             return name
         # The names of several columns in one: what stands between cells was mistaken.
     return resolve_column(df, wanted, "text")
+
+
+def with_column_asked_for(tables: Iterable[pd.DataFrame], wanted: str | None) -> Iterator[pd.DataFrame]:
+    """Passes on pieces of a table, unless a column is asked for and they are plain lines.
+
+    Args:
+        tables: The pieces, as `stream_table` gives them.
+        wanted: The name or number that the user gave; None for none. Lines have one column, ``text``.
+
+    Raises:
+        DataError: When lines are all that can be made out.
+    """
+    for df in tables:
+        layout = df.attrs.get("format")
+        lines = isinstance(layout, TableFormat) and layout.kind == "lines"
+        if lines and wanted not in (None, "text", "1"):
+            first = str(df.iloc[0, 0])
+            raise DataError(
+                f'{table_name(df)}: no column "{wanted}" can be made out; the first line is '
+                f"{first if len(first) <= _SHOWN else first[:_SHOWN] + '...'!r}. Correct --text-column, or "
+                "give --delimiter or --input-format; leave --text-column out for plain text."
+            )
+        yield df
 
 
 def obvious_jsonl_column(df: pd.DataFrame) -> str:

@@ -162,6 +162,11 @@ class TableWriter:
             return
         with contextlib.suppress(OSError):  # the disk may be full
             self._stream.close()
+        if part.is_file() and part.stat().st_size > num_bytes:
+            logger.warning(
+                "%s is not finished; %s, of an earlier try, holds more and stays", self.target, part
+            )
+            return
         try:
             # A piece of which only a beginning was written is cut off.
             os.truncate(beside, num_bytes)

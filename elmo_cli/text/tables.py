@@ -158,10 +158,21 @@ def _rows(blocks: Iterable[bytes], layout: TableFormat, name: str) -> tuple[list
         raise DataError(f"{name} has no rows. Give a table with at least one row.")
     if layout.header:
         columns = first[1]
+        if len(columns) == 1:
+            rows = _with_blanks(rows, first[0] + 1)
     else:
         rows = itertools.chain([first], rows)
         columns = ["label", "text"] if delimiter == " " else [str(n + 1) for n in range(len(first[1]))]
     return columns, _even(rows, columns, layout, name)
+
+
+def _with_blanks(rows: Iterable[tuple[int, list[str]]], expected: int) -> Iterator[tuple[int, list[str]]]:
+    """Gives back blank lines between rows: in a table of one column they are empty cells."""
+    for number, cells in rows:
+        for blank in range(expected, number):
+            yield blank, [""]
+        yield number, cells
+        expected = number + 1
 
 
 def _even(

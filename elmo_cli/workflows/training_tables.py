@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 # What is counted of labels grows with the square of their number.
 MOST_UNSEEN_LABELS = 1000
+# More labels than that must have so many rows each, on average: else they are names, numbers or texts.
+_MANY_LABELS, _LEAST_ROWS_OF_MANY = 1000, 5
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,15 @@ def read_training_tables(config: RunConfig) -> TrainingTables:
         if path is not None
     }
     labels = labels_of(table, columns[1])
-    targets = LabelSet.fit(labels, where=config.data.train or "").encode(labels)
+    label_set = LabelSet.fit(labels, where=config.data.train or "")
+    if label_set.num_classes > max(_MANY_LABELS, len(labels) // _LEAST_ROWS_OF_MANY):
+        raise DataError(
+            f'{data.train}: column "{columns[1]}" has {label_set.num_classes:,} labels for '
+            f"{len(labels):,} rows, such as {label_set.names[0]!r}. Is this the right label column "
+            f"(--label-column)? So many can be learned only with {_LEAST_ROWS_OF_MANY} rows of each, on "
+            "average."
+        )
+    targets = label_set.encode(labels)
     train, valid_is_split = table, "valid" not in others
     if valid_is_split:
         if np.bincount(targets).max() < 2:

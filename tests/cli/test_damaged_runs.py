@@ -143,6 +143,10 @@ def check_as_nobody(open_run: Path, locked: Path) -> None:
     for command in ("predict", "evaluate"):
         assert run(command, open_run, table) == (3, f"Error: {table} {denied}. Check its permissions.\n")
     assert run("train", table, "-o", open_run.with_name("new"))[0] == 3
+    # Where a result is wanted, too.
+    assert run("predict", open_run, table, "-o", open_run.with_name("out.csv"))[0] == 3
+    assert run("embed", table, "-o", open_run.with_name("out.npz"))[0] == 3
+    assert run("embed", table, "--run", locked / "run", "-o", open_run.with_name("out.npz"))[0] == 2
     code, message = run("train", table, "-o", locked / "new")
     assert code == 2
     assert "Permission denied" in message

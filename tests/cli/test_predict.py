@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
+import threading
 from pathlib import Path
 
+import click
 import numpy as np
 import pandas as pd
 import pytest
@@ -271,6 +274,76 @@ def test_what_was_finished_before_ctrl_c_is_kept(
     assert left == [part.name]
     assert f"the first 10 rows are in {part}" in result.stderr
     assert part.read_bytes() == b"".join(whole.read_bytes().splitlines(True)[: 10 + (kind != ".jsonl")])
+
+
+def test_a_longer_part_of_an_earlier_try_stays(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from elmo_cli.workflows.predict import Predictor
+
+    really, pieces = Predictor.__call__, []
+
+    def interrupted(self: Predictor, table: pd.DataFrame) -> pd.DataFrame:
+        pieces.append(table)
+        if len(pieces) in (4, 6):
+            raise KeyboardInterrupt
+        return really(self, table)
+
+    monkeypatch.setattr(Predictor, "__call__", interrupted)
+    for _ in range(2):
+        command = ("predict", tiny / "run", tiny / "train.csv", "-o", tmp_path / "out.csv", "--chunk-rows", 5)
+        result = invoke(*command)
+        assert result.exit_code == 130
+    assert "out.csv.part, of an earlier try, holds more and stays" in result.stderr
+    assert len(pd.read_csv(tmp_path / "out.csv.part")) == 15
+
+
+def test_a_named_pipe_whose_reader_goes_away_is_an_error(tiny: Path, tmp_path: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no named pipes here")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: os.close(os.open(pipe, os.O_RDONLY)))
+    reader.start()
+    result = invoke("predict", tiny / "run", tiny / "train.csv", "-o", pipe, "--chunk-rows", 1)
+    reader.join()
+    assert result.exit_code == 2
+    assert "its reader went away before everything was written" in result.stderr
+
+
+def test_blank_lines_of_a_table_of_one_column_are_rows(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text\n\nRain fell.\n\n\nShe baked bread.\n\n")
+    result = invoke("predict", tiny / "run", tmp_path / "in.csv")
+    assert result.exit_code == 0, result.output
+    found = pd.read_csv(io.StringIO(result.stdout), keep_default_na=False)
+    assert found["text"].tolist() == ["", "Rain fell.", "", "", "She baked bread."]
+    assert found["predicted"].isin(["kitchen", "sky"]).all()
+
+
+@pytest.mark.parametrize("column", ["reveiw", "2"])
+def test_a_column_that_a_pipe_does_not_have_is_said(tiny: Path, column: str) -> None:
+    table = "id;review\n7;Rain fell.\n"
+    result = invoke("predict", tiny / "run", "-", "--text-column", column, stdin=table)
+    assert result.exit_code == 3
+    assert f"no column \"{column}\" can be made out; the first line is 'id;review'" in result.stderr
+    result = invoke("predict", tiny / "run", "-", "--text-column", column, "--delimiter", ";", stdin=table)
+    assert result.exit_code == (0 if column == "2" else 3)
+
+
+def test_standard_input_may_be_closed(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from elmo_cli.cli import options
+
+    monkeypatch.setattr(options.sys, "stdin", None)
+    with pytest.raises(click.UsageError, match="Standard input is closed"):
+        options.standard_input()
+
+
+@pytest.mark.parametrize("command", ["predict", "embed"])
+def test_a_name_too_long_for_a_file_is_said(tiny: Path, tmp_path: Path, command: str) -> None:
+    run = [tiny / "run"] if command == "predict" else []
+    result = invoke(command, *run, tiny / "test.csv", "-o", tmp_path / f"{'x' * 300}.npz")
+    assert result.exit_code == 2, result.output
+    assert "File name too long" in result.stderr
 
 
 def test_a_part_is_not_written_over_the_input(tiny: Path, tmp_path: Path) -> None:

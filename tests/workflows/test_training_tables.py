@@ -69,6 +69,12 @@ def test_too_many_labels_that_training_lacks_are_another_column(tmp_path: Path) 
         read_labelled_table(other, DataConfig(), tables.preprocessor)
 
 
+def test_a_column_of_names_is_no_column_of_labels(tmp_path: Path) -> None:
+    rows = [(f"text {number}", f"user {number % 1500}") for number in range(4000)]
+    with pytest.raises(DataError, match=r'"label" has 1,500 labels for 4,000 rows.*--label-column'):
+        read_training_tables(config(write_csv(tmp_path / "t.csv", rows)))
+
+
 def test_labels_that_come_once_each_cannot_be_split(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"each label comes once only.*--valid"):
         read_training_tables(config(write_csv(tmp_path / "t.csv", ROWS[:2])))
