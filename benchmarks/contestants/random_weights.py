@@ -14,6 +14,7 @@ SHAPES = {
     "original": BiLMOptions(
         CharacterCNNOptions(16, SIZES["small"].char_cnn.filters, num_highway=2), LSTMOptions(4096, 512)
     ),
+    "medium": SIZES["medium"],
     "small": SIZES["small"],
 }
 
