@@ -5,6 +5,7 @@ import errno
 import hashlib
 import logging
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 CHUNK_BYTES = 1 << 20
 # What OSError.errno says where there is no room: on the disk, in a quota, in one file.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 POLL_S = 0.1  # between two tries to get a lock
 
 
@@ -68,12 +70,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     with writing(path):
         is_device = named.exists() and not named.is_file() and not named.is_dir()
     if is_device:
-        try:
-            with _naming(path, named):
-                yield named
-        except BrokenPipeError as error:
-            # Who reads standard output may have seen enough; who reads what a path leads to was to have all.
-            raise RunError(f"{path}: its reader went away before everything was written.") from error
+        with _to_a_reader(path), _naming(path, named):
+            yield named
         return
     target = Path(os.path.realpath(path))
     # Short enough for every file system, whatever the length of the name; the ending stays.
@@ -114,6 +112,11 @@ def atomic_write(path: str | Path, mode: str = "w", **options: Any) -> Iterator[
         raise ValueError(f'mode must be "w" or "wb"; received {mode!r}')
     if mode == "w":
         options = {"encoding": "utf-8", "newline": "\n", **options}
+    if (descriptor := _named_descriptor(path)) is not None:
+        # What is open goes on where it stands: a file that a shell appends to keeps what it has.
+        with _to_a_reader(path), writing(path), open(os.dup(descriptor), mode, **options) as file:
+            yield file
+        return
     with atomic_path(path) as beside, open(beside, mode, **options) as file:
         yield file
 
@@ -276,6 +279,26 @@ def _naming(path: str | Path, beside: Path) -> Iterator[None]:
         if error.errno in NO_ROOM or error.filename == str(beside):
             raise _cannot_write(path, error) from error
         raise
+
+
+@contextlib.contextmanager
+def _to_a_reader(path: str | Path) -> Iterator[None]:
+    """Turns a pipe whose reader went away into a RunError.
+
+    Who reads standard output may have seen enough; who reads what a path leads to was to have all.
+    """
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise RunError(f"{path}: its reader went away before everything was written.") from error
+
+
+def _named_descriptor(path: str | Path) -> int | None:
+    """Returns which of the process's open files a path such as ``/dev/stdout`` names; None for others."""
+    if str(path) in _STANDARD:
+        return _STANDARD[str(path)]
+    found = re.fullmatch("(?:/dev|/proc/self)/fd/([0-9]+)", str(path))
+    return int(found[1]) if found else None
 
 
 def synchronise(path: Path) -> None:

@@ -102,6 +102,17 @@ def test_an_open_pipe_is_written_under_its_name() -> None:
         assert file.read() == "1"
 
 
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no names for open files here")
+def test_an_open_file_is_written_where_it_stands(tmp_path: Path) -> None:
+    with open(tmp_path / "log", "w") as log:
+        log.write("before\n")
+        log.flush()
+        files.write_text(f"/dev/fd/{log.fileno()}", "between\n")
+        log.write("after\n")
+    assert (tmp_path / "log").read_text() == "before\nbetween\nafter\n"
+    assert names(tmp_path) == ["log"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are POSIX")
 def test_permissions_are_those_of_an_ordinary_new_file(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("")

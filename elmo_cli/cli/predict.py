@@ -46,8 +46,8 @@ _FILE_NAME = re.compile(r"\S*[^\s.]\.[A-Za-z][A-Za-z0-9]{1,7}")
         "--output",
         metavar="FILE",
         type=options.PATH,
-        help_text="File to write instead of stdout; when cut short, finished rows stay in FILE.part, but not "
-        "those of Parquet.",
+        help_text="File to write instead of stdout (-); when cut short, finished rows stay in FILE.part, but "
+        "not those of Parquet.",
     ),
     options.option(
         "--format",
@@ -96,6 +96,8 @@ def main(
     console.start_messages(quiet=quiet, verbose=verbose)
     source = _source(inputs)
     path = source if isinstance(source, Path) else None
+    if output == Path("-"):
+        output = None
     if output is not None:
         options.check_output(output, path, part_of(output))
         output_format = output_format or kind_of_name(output)

@@ -131,12 +131,17 @@ def _resolve(handle: str, terms: Terms) -> ElmoSource:
     if not path.exists():
         close = difflib.get_close_matches(handle, known_names(), n=1)
         hint = f"; did you mean {close[0]}?" if close else nearest(path)
-        raise SourceError(f"ELMo {handle}: there is no such file or directory{hint}.{FORMS}")
+        raise SourceError(f"ELMo {handle}: there is no such file or directory{_ended(hint)}{FORMS}")
     if path.name.lower().endswith(archive.ARCHIVE_SUFFIXES):
         return _directory(handle, fetch.unpack_local(path))
     if path.suffix in (".json", *WEIGHTS_SUFFIXES):
         return _bilm(handle, *with_partner(handle, path))
     raise SourceError(f"ELMo {handle}: a file that ends in {path.suffix or 'nothing'} is not known.{FORMS}")
+
+
+def _ended(hint: str) -> str:
+    """A hint that ends a sentence."""
+    return hint if hint.endswith("?") else f"{hint}."
 
 
 def _bundled(handle: str) -> ElmoSource:
@@ -260,17 +265,19 @@ def _check_sha256(source: ElmoSource, terms: Terms) -> None:
     origin = fetch.origin_of(source.weights_path or source.path)
     if origin is not None and origin.sha256 == terms.sha256:
         return
-    found = f"archive {origin.sha256}, " if origin is not None and source.weights_path is None else ""
+    archive_came = origin is not None and (origin.file or source.weights_path is None)
+    found = f"archive {origin.sha256}, " if origin is not None and archive_came else ""
     if source.weights_path is not None:
         weights = files.sha256(source.weights_path)
         if weights == terms.sha256:
             return
-        found = f"weights {weights}, "
-    # What did not come from the web cannot be fetched again.
-    again = f"Remove {source.path} to fetch it again, or correct" if origin and origin.url else "Correct"
+        found += f"weights {weights}, "
+    # What did not come from the web cannot be fetched again by us.
+    fetched = origin is not None and origin.url is not None
+    again = f"Remove {source.path} to fetch it again" if fetched else "Bring it here again"
     raise SourceError(
         f"ELMo {source.handle}: not the SHA-256 that was asked for, {terms.sha256}; received {found}"
-        f"fingerprint {source.fingerprint}. {again} the number."
+        f"fingerprint {source.fingerprint}. {again}, or correct the number."
     )
 
 

@@ -70,6 +70,13 @@ class TextReader:
         """Finds the column with the texts; see `find_text_column`."""
         return find_text_column(df, self.text_column)
 
+    def num_empty(self, df: pd.DataFrame) -> int:
+        """Counts the rows of a table whose text is missing or blank."""
+        column = self.text_column_of(df)
+        if column is None:
+            return len(df)
+        return sum(not str(text).strip() for text in df[column].fillna(""))
+
     def with_texts(self, tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         """Passes pieces of one table on.
 

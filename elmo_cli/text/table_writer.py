@@ -155,7 +155,7 @@ class TableWriter:
     def _keep_part(self) -> None:
         """Moves the pieces that were written to where they stay after a failure."""
         num_rows, num_bytes = self._whole
-        if self._stream is None or self.target is None or not num_rows:
+        if self._stream is None or self.target is None or not num_rows or isinstance(self._stream.name, int):
             return
         beside, part = Path(self._stream.name), part_of(self.target)
         if not beside.is_file():  # a device

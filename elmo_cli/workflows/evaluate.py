@@ -19,7 +19,8 @@ def evaluate_file(
 ) -> Report:
     """Scores a run on a labelled table, shows the report and adds it to the run.
 
-    Neither the showing nor the writing prevents the other one, should it fail.
+    Neither the showing nor the writing prevents the other one, should it fail. The report on a table of which
+    no row has a label that training saw is shown only.
 
     Args:
         predictor: The loaded run.
@@ -35,6 +36,10 @@ def evaluate_file(
     """
     run = predictor.run
     report = evaluate_run(predictor, labelled)
+    if not (labelled.targets >= 0).any():  # another column than that of the labels, most likely
+        show(report)
+        logger.warning("Nothing was added to the reports of %s", run.path)
+        return report
     try:
         show(report)
     finally:

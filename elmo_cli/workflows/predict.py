@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from elmo_cli.classifier.saving import load, load_tfidf, saved_elmo
 from elmo_cli.config import PrecisionSetting
+from elmo_cli.counts import counted
 from elmo_cli.elmo.cache import EmbeddingCache
 from elmo_cli.elmo.embedder import load_embedder
 from elmo_cli.elmo.source import resolve
@@ -82,12 +82,11 @@ class Predictor:
         # A run that changed its ELMo, or was told to, contains it, and takes it along when it is moved.
         handle = elmo or self._own_elmo() or saved_elmo(self.run.model).handle
         try:
-            source = resolve(handle)
+            embedder = load_embedder(resolve(handle), precision or self.config.elmo.precision)
         except SourceError as error:
             if elmo is not None:
                 raise
             raise SourceError(self._without_elmo(handle, error)) from error
-        embedder = load_embedder(source, precision or self.config.elmo.precision)
         trained_in = self.run.read_record().get("precision", "float32")
         if embedder.precision != trained_in and precision in (None, "auto"):
             logger.info(
@@ -115,13 +114,13 @@ class Predictor:
         """Returns what to say where a run's ELMo is not to be had."""
         if handle != str(self.run.own_elmo) or self.run.read_record().get("fine_tuned"):
             return (
-                f"{self.run.path} was trained on an ELMo that is not there any more: {handle}. Fetch it "
-                f"again, or say where it is now with --elmo. {error}"
+                f"{self.run.path} was trained on an ELMo that is not there any more, or is damaged: "
+                f"{handle}. Fetch it again, or say where it is now with --elmo. {error}"
             )
         first = saved_elmo(self.run.model).handle
         return (
-            f"{self.run.path} has lost a part of the ELMo that it contains. That was a copy of {first}: "
-            f"fetch it (elmo-fetch {shlex.quote(first)}), and give it with --elmo. {error}"
+            f"{self.run.path} has lost a part of the ELMo that it contains, or it is damaged. That was a "
+            f"copy of {first}: give that with --elmo (elmo-fetch brings a public one). {error}"
         )
 
     def __call__(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -175,7 +174,7 @@ def predict_tables(
         DataError: If a piece cannot be read or written.
         ConfigError: If the format does not fit the target.
     """
-    num_rows = 0
+    num_rows = num_empty = 0
     with contextlib.ExitStack() as stack:
         writer: TableWriter | None = None
         for table in predictor.preprocessor.with_texts(tables):
@@ -186,6 +185,9 @@ def predict_tables(
                 result[[predictor.columns.names(predictor.labels)[0]]] if kind == "lines" else result
             )
             num_rows += len(table)
+            num_empty += predictor.preprocessor.reader.num_empty(table)
+    if num_empty:
+        logger.info("%s without text: what is predicted for it says nothing", counted(num_empty, "row"))
     return num_rows
 
 

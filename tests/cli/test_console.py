@@ -98,6 +98,14 @@ def test_a_later_sigterm_is_another_interrupt(monkeypatch: pytest.MonkeyPatch) -
     assert len(caught) == 1
 
 
+@pytest.mark.parametrize(("cause", "code"), [(KeyboardInterrupt(), 130), (ValueError(), 1)])
+def test_an_interruption_that_c_code_makes_another_error_of_is_one(cause: BaseException, code: int) -> None:
+    def end() -> None:
+        raise SystemError("<built-in> returned a result with an exception set") from cause
+
+    assert ends_after(end)[0] == code
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_that_a_destructor_loses_comes_again(number: signal.Signals, code: int) -> None:
     class Deaf:

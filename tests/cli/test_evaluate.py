@@ -100,8 +100,11 @@ def test_unseen_labels_are_counted_not_crashed_on(run: Path, tmp_path: Path) -> 
 
 def test_unseen_labels_alone_are_counted_with_a_warning(run: Path, tmp_path: Path) -> None:
     table = write_csv(tmp_path / "t.csv", [("rain", "weather"), ("bread", "food")])
+    before = (run / "metrics.json").read_bytes()
     result = invoke("eval", run, table, "--json")
     assert result.exit_code == 0, result.output
+    assert "Nothing was added to the reports of" in result.stderr
+    assert (run / "metrics.json").read_bytes() == before
     report = json.loads(result.stdout)
     assert (report["accuracy"], report["log_loss"], report["num_unseen_label_rows"]) == (0, None, 2)
     assert "None of the 2 rows has a label that training saw" in result.stderr

@@ -317,6 +317,9 @@ def test_blank_lines_of_a_table_of_one_column_are_rows(tiny: Path, tmp_path: Pat
     assert result.exit_code == 0, result.output
     found = pd.read_csv(io.StringIO(result.stdout), keep_default_na=False)
     assert found["text"].tolist() == ["", "Rain fell.", "", "", "She baked bread."]
+    assert "3 rows without text: what is predicted for it says nothing" in result.stderr
+    result = invoke("predict", tiny / "run", tmp_path / "in.csv", "-o", "-")
+    assert len(pd.read_csv(io.StringIO(result.stdout), keep_default_na=False)) == 5
     assert found["predicted"].isin(["kitchen", "sky"]).all()
 
 

@@ -48,7 +48,10 @@ def test_each_line_is_answered_before_the_next_is_written(tiny: Path) -> None:
         process.stdin.close()
         assert process.wait(TIMEOUT_S) == 0
         assert process.stdout.read() == ""
-        assert process.stderr.read() == "standard input: reading it as plain text, one text per line\n"
+        assert process.stderr.read() == (
+            "standard input: reading it as plain text, one text per line\n"
+            "1 row without text: what is predicted for it says nothing\n"
+        )
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(tiny: Path) -> None:

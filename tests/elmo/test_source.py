@@ -411,6 +411,12 @@ def test_the_checksum_may_be_that_of_the_archive_the_weights_or_the_fingerprint(
         assert resolve(handle, sha256=resolve(handle).fingerprint).kind == "hub"
         with pytest.raises(SourceError, match=f"received archive {archive_sum}, fingerprint"):
             resolve(handle, sha256=weights_sum)
+    with zipfile.ZipFile(tmp_path / "216.zip", "w") as file:
+        for path in allennlp.iterdir():
+            file.write(path, path.name)
+    zip_sum = hashlib.sha256((tmp_path / "216.zip").read_bytes()).hexdigest()
+    with pytest.raises(SourceError, match=f"received archive {zip_sum}, weights {weights_sum}, fingerprint"):
+        resolve(str(tmp_path / "216.zip"), sha256="0" * 64)
     assert resolve(str(allennlp), sha256=weights_sum).kind == "bilm"
     with pytest.raises(SourceError, match=f"received weights {weights_sum}, fingerprint") as refusal:
         resolve(str(allennlp), sha256=archive_sum)
