@@ -18,6 +18,8 @@ STRENGTHS = (1.0, 10.0, 100.0)  # of the fit: C of scikit-learn, the inverse of 
 NUM_FOLDS = 5
 # With more rows than this one fold is enough to choose the strength by.
 FEW_ROWS = 1000
+# More weights than that take minutes: classes times n-grams.
+_MANY_WEIGHTS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,13 @@ class TfidfPart:
         """
         tfidf = Tfidf.fit(texts)
         vectors = tfidf.transform(texts)
+        num_classes = int(targets.max()) + 1
+        if num_classes * len(tfidf.vocabulary) > _MANY_WEIGHTS:
+            logger.info(
+                "TF-IDF: fitting %s for %s, which takes long; --features elmo does without",
+                counted(len(tfidf.vocabulary), "n-gram"),
+                counted(num_classes, "class", "classes"),
+            )
         strength = _best_strength(vectors, targets, balanced)
         kernel, bias = _regression(vectors, targets, strength, balanced)
         found = counted(len(tfidf.vocabulary), "n-gram")

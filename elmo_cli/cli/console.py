@@ -11,6 +11,7 @@ import click
 from elmo_cli import __version__
 from elmo_cli.cli.termination import interruptions_heard
 from elmo_cli.errors import ConfigError, DataError, ElmoCliError, RunError, SourceError
+from elmo_cli.training.interruption import interruptions_as_such
 
 UNEXPECTED, WRONG_USE, BAD_DATA, NO_WEIGHTS, BELOW_GATE, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 5, 130, 143
 
@@ -102,7 +103,8 @@ class Command(click.Command):
 
     def _invoke(self, context: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            with interruptions_as_such():
+                return super().invoke(context)
         except ElmoCliError as error:
             click.echo(f"Error: {error}", err=True)
             context.exit(next(code for kind, code in _CODES.items() if isinstance(error, kind)))

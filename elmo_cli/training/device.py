@@ -38,7 +38,7 @@ def use_device(device: Literal["auto", "cpu", "gpu"] = "auto") -> str:
     if device == "gpu" and not gpus:
         raise ConfigError(
             "--device gpu: TensorFlow finds no GPU on this machine. Use --device auto or --device cpu, or "
-            'install the GPU build of TensorFlow: pip install "tensorflow[and-cuda]".'
+            'install the GPU build of TensorFlow: pip install "tensorflow[and-cuda]>=2.21,<2.22".'
         )
     try:
         if device == "cpu" or not gpus:

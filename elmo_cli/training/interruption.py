@@ -15,6 +15,20 @@ class SecondInterrupt(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
+def interruptions_as_such() -> Iterator[None]:
+    """Raises KeyboardInterrupt again where the C code that it fell into made a SystemError of it."""
+    try:
+        yield
+    except SystemError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            cause = cause.__cause__ or cause.__context__
+        raise
+
+
+@contextlib.contextmanager
 def interrupted_between_steps() -> Iterator[Callable[[], None]]:
     """Keeps Ctrl-C from falling between a step and the counting of it.
 

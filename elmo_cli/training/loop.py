@@ -16,6 +16,7 @@ from elmo_cli.training.callbacks import KeepBest, ShowProgress, StopOnNaN
 from elmo_cli.training.checkpoints import Checkpoints
 from elmo_cli.training.determinism import make_deterministic
 from elmo_cli.training.history import EpochRecord, History
+from elmo_cli.training.interruption import interruptions_as_such
 from elmo_cli.training.order import epoch_order
 from elmo_cli.training.steps import Steps, feed
 
@@ -151,8 +152,9 @@ def run_epochs(
         for epoch in range(len(records), len(records) if keep_best.stopped_early else num_epochs):
             start = time.monotonic()
             watchers.on_epoch_begin(epoch)
-            loss, accuracy = train_epoch(epoch)
-            val_loss, val_accuracy = evaluate()
+            with interruptions_as_such():
+                loss, accuracy = train_epoch(epoch)
+                val_loss, val_accuracy = evaluate()
             seconds = time.monotonic() - start
             record = EpochRecord(epoch + 1, loss, accuracy, val_loss, val_accuracy, seconds)
             records.append(record)

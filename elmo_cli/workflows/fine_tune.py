@@ -110,10 +110,12 @@ def fine_tune_run(
                 "--resume goes on"
             )
             return None, history
+        enough = len(train.targets) >= ENOUGH_ROWS
         logger.info(
-            "The ELMo stays as it was, with an accuracy of %.3f on valid: what it learned is not accurate "
-            "enough there (--set fine_tuning.keep=always keeps it all the same)",
+            "The ELMo stays as it was, with an accuracy of %.3f on valid: what it learned is %s there "
+            "(--set fine_tuning.keep=always keeps it all the same)",
             before.best.val_accuracy,
+            "less accurate" if enough else "not more accurate, by more than chance,",
         )
         return None, history
     run.point_of_no_return()

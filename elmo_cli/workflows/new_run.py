@@ -186,6 +186,8 @@ class NewRun:
                     self._path,
                     aside,
                 )
+            elif isinstance(error, KeyboardInterrupt) and self._can_be_gone_on_with():
+                _PACKAGE.warning("What %s has learned so far is kept: --resume goes on with it", self._path)
 
     def _can_be_gone_on_with(self) -> bool:
         """Whether there is anything that ``--resume`` would not have to do again."""
