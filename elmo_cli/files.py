@@ -114,7 +114,9 @@ def atomic_write(path: str | Path, mode: str = "w", **options: Any) -> Iterator[
         options = {"encoding": "utf-8", "newline": "\n", **options}
     if (descriptor := _named_descriptor(path)) is not None:
         # What is open goes on where it stands: a file that a shell appends to keeps what it has.
-        with _to_a_reader(path), writing(path), open(os.dup(descriptor), mode, **options) as file:
+        with writing(path):
+            copy = os.dup(descriptor)
+        with _to_a_reader(path), _naming(path, Path(path)), open(copy, mode, **options) as file:
             yield file
         return
     with atomic_path(path) as beside, open(beside, mode, **options) as file:

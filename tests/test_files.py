@@ -103,6 +103,12 @@ def test_an_open_pipe_is_written_under_its_name() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no names for open files here")
+def test_a_file_that_is_not_open_is_said() -> None:
+    with pytest.raises(RunError, match="/dev/fd/9999 cannot be written: Bad file descriptor"):
+        files.write_text("/dev/fd/9999", "1")
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no names for open files here")
 def test_an_open_file_is_written_where_it_stands(tmp_path: Path) -> None:
     with open(tmp_path / "log", "w") as log:
         log.write("before\n")
