@@ -107,6 +107,7 @@ import os
 from elmo_cli.cli import {command}
 # Python itself may be where nobody can read it, so all that is needed is imported before.
 from elmo_cli.workflows import new_run, prediction_columns, run_directory, training_tables
+from elmo_cli.workflows import vector_choice, vector_file
 os.setuid(65534)
 {command}.main(prog_name="elmo")
 """

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-import tensorflow_hub as hub
 from tiny_run import invoke, write_elmo
 
 from elmo_cli import Predictor
@@ -96,7 +95,7 @@ def test_what_the_elmo_became_goes_out_in_every_format(fine_tuned: Path, tiny: P
     assert np.abs(wanted - layers_of(fine_tuned / "elmo", texts)).max() > 1e-3  # it has learned
     for form in ("hub", "hdf5"):
         np.testing.assert_allclose(layers_of(tmp_path / form, texts), wanted, atol=1e-5)
-    outputs = hub.load(str(tmp_path / "hub")).signatures["default"](tf.constant(texts))
+    outputs = tf.saved_model.load(str(tmp_path / "hub")).signatures["default"](tf.constant(texts))
     np.testing.assert_allclose(outputs["lstm_outputs2"], wanted[:, 2], atol=1e-5)
     served = tf.saved_model.load(str(tmp_path / "serving")).signatures["serving_default"]
     predicted = Predictor(run, proba=True, precision="float32")(pd.DataFrame({"text": texts}))
