@@ -18,8 +18,8 @@ STRENGTHS = (1.0, 10.0, 100.0)  # of the fit: C of scikit-learn, the inverse of 
 NUM_FOLDS = 5
 # With more rows than this one fold is enough to choose the strength by.
 FEW_ROWS = 1000
-# More weights than that take minutes: classes times n-grams.
-_MANY_WEIGHTS = 20_000_000
+# With more weights than that, classes times n-grams, a regression takes minutes.
+_MANY_WEIGHTS = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class TfidfPart:
         num_classes = int(targets.max()) + 1
         if num_classes * len(tfidf.vocabulary) > _MANY_WEIGHTS:
             logger.info(
-                "TF-IDF: fitting %s for %s, which takes long; --features elmo does without",
+                "TF-IDF: fitting %s for %s, which takes minutes; --features elmo does without",
                 counted(len(tfidf.vocabulary), "n-gram"),
                 counted(num_classes, "class", "classes"),
             )
@@ -184,12 +184,13 @@ def _regression(
     from threadpoolctl import threadpool_limits
 
     # In double precision Newton's method is at a tight tolerance in a fraction of the time of lbfgs; a loose
-    # one stops long before the end, and costs points. Threads would only wait for each other in products as
-    # small as these.
+    # one stops long before the end, and costs points. With many classes it takes several times as long as
+    # lbfgs, which comes as near. Threads would only wait for each other in products as small as these.
+    many = vectors.shape[1] * (int(targets.max()) + 1) > _MANY_WEIGHTS
     model = LogisticRegression(
         C=strength,
-        solver="newton-cg",
-        tol=1e-6,
+        solver="lbfgs" if many else "newton-cg",
+        tol=1e-5 if many else 1e-6,
         max_iter=1000,
         class_weight="balanced" if balanced else None,
     )

@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from elmo_cli.classifier import tfidf_part
 from elmo_cli.classifier.tfidf_file import read_tfidf, write_tfidf
 from elmo_cli.classifier.tfidf_part import STRENGTHS, TfidfPart
 from elmo_cli.errors import RunError
@@ -48,6 +49,20 @@ def test_it_is_logistic_regression_of_scikit_learn(num_classes: int, balanced: b
     others = [*texts, "", "unknown words"]
     expected = theirs.predict_proba(transform(others))
     np.testing.assert_allclose(np.exp(part.log_probabilities(others)), expected, atol=5e-4)
+
+
+def test_with_many_classes_it_is_nearly_the_same(
+    part: TfidfPart, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tfidf_part, "_MANY_WEIGHTS", 10)
+    with caplog.at_level("INFO", "elmo_cli"):
+        many = TfidfPart.fit(*rows(3))
+    assert "for 3 classes, which takes minutes; --features elmo does without" in caplog.text
+    assert many.strength == part.strength
+    texts = rows(3)[0]
+    found, expected = (np.exp(one.log_probabilities(texts)) for one in (many, part))
+    np.testing.assert_allclose(found, expected, atol=5e-3)
+    assert np.abs(found - expected).max() > 0  # another way led there
 
 
 def parts_of_words(text: str) -> list[str]:
