@@ -60,12 +60,11 @@ class TfidfPart:
         """
         tfidf = Tfidf.fit(texts)
         vectors = tfidf.transform(texts)
-        num_classes = int(targets.max()) + 1
-        if num_classes * len(tfidf.vocabulary) > _MANY_WEIGHTS:
+        if _has_many_weights(vectors, targets):
             logger.info(
                 "TF-IDF: fitting %s for %s, which takes minutes; --features elmo does without",
                 counted(len(tfidf.vocabulary), "n-gram"),
-                counted(num_classes, "class", "classes"),
+                counted(int(targets.max()) + 1, "class", "classes"),
             )
         strength = _best_strength(vectors, targets, balanced)
         kernel, bias = _regression(vectors, targets, strength, balanced)
@@ -172,6 +171,10 @@ def _held_out_log_probabilities(
     return found
 
 
+def _has_many_weights(vectors: Any, targets: NDArray[np.integer[Any]]) -> bool:
+    return bool(vectors.shape[1] * (int(targets.max()) + 1) > _MANY_WEIGHTS)
+
+
 def _regression(
     vectors: Any, targets: NDArray[np.integer[Any]], strength: float, balanced: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -186,7 +189,7 @@ def _regression(
     # In double precision Newton's method is at a tight tolerance in a fraction of the time of lbfgs; a loose
     # one stops long before the end, and costs points. With many classes it takes several times as long as
     # lbfgs, which comes as near. Threads would only wait for each other in products as small as these.
-    many = vectors.shape[1] * (int(targets.max()) + 1) > _MANY_WEIGHTS
+    many = _has_many_weights(vectors, targets)
     model = LogisticRegression(
         C=strength,
         solver="lbfgs" if many else "newton-cg",

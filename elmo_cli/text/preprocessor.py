@@ -73,9 +73,7 @@ class TextReader:
     def num_empty(self, df: pd.DataFrame) -> int:
         """Counts the rows of a table whose text is missing or blank."""
         column = self.text_column_of(df)
-        if column is None:
-            return len(df)
-        return sum(not str(text).strip() for text in df[column].fillna(""))
+        return len(df) if column is None else sum(not text.strip() for text in texts_of(df, column))
 
     def with_texts(self, tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         """Passes pieces of one table on.

@@ -323,6 +323,14 @@ def test_blank_lines_of_a_table_of_one_column_are_rows(tiny: Path, tmp_path: Pat
     assert found["predicted"].isin(["kitchen", "sky"]).all()
 
 
+def test_numbers_of_parquet_are_texts_and_missing_ones_are_empty(tiny: Path, tmp_path: Path) -> None:
+    pd.DataFrame({"text": pd.array([7, None, 8], "Int64")}).to_parquet(tmp_path / "in.parquet")
+    result = invoke("predict", tiny / "run", tmp_path / "in.parquet", "-o", tmp_path / "out.csv")
+    assert result.exit_code == 0, result.output
+    assert "1 row without text" in result.stderr
+    assert len(pd.read_csv(tmp_path / "out.csv")) == 3
+
+
 @pytest.mark.parametrize("column", ["reveiw", "2"])
 def test_a_column_that_a_pipe_does_not_have_is_said(tiny: Path, column: str) -> None:
     table = "id;review\n7;Rain fell.\n"
