@@ -11,7 +11,7 @@ import click
 from elmo_cli import __version__
 from elmo_cli.cli.termination import interruptions_heard
 from elmo_cli.errors import ConfigError, DataError, ElmoCliError, RunError, SourceError
-from elmo_cli.training.interruption import interruptions_as_such
+from elmo_cli.training.interruption import arrive, interruptions_as_such
 
 UNEXPECTED, WRONG_USE, BAD_DATA, NO_WEIGHTS, BELOW_GATE, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 5, 130, 143
 
@@ -108,7 +108,8 @@ class Command(click.Command):
         except ElmoCliError as error:
             click.echo(f"Error: {error}", err=True)
             context.exit(next(code for kind, code in _CODES.items() if isinstance(error, kind)))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
+            arrive(error)
             click.echo("Interrupted.", err=True)
             context.exit(INTERRUPTED)
         except BrokenPipeError:

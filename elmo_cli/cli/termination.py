@@ -11,20 +11,22 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+from elmo_cli.training.interruption import Interruption
+
 # `timeout` sends one to the process and one to its group: the second must not disturb the tidying up.
 SAME_REQUEST_S = 1.0
-# By then what lost an interruption, such as a destructor, has ended.
-RETRY_S = 0.02
+# By then what lost an interruption, such as a destructor, has ended, and so has the tidying up after an
+# error that C code made of it.
+RETRY_S = 0.2
 
 
 @contextlib.contextmanager
 def interruptions_heard() -> Iterator[Callable[[], bool]]:
     """Makes SIGTERM end the block as Ctrl-C does, by KeyboardInterrupt in the main thread, and loses neither.
 
-    Python drops an exception that a destructor or a weak reference's callback raises, and TensorFlow has
-    many of both while it traces; an interruption that falls into one comes again.
+    One that is lost (see `Interruption`) comes again a moment later, unless the block has ended by then.
 
-    Who handles or ignores SIGTERM already goes on doing so. In another thread than the main one nothing is
+    Who handles or ignores a signal already goes on doing so. In another thread than the main one nothing is
     done: Python allows no handler there.
 
     Yields:
@@ -35,34 +37,43 @@ def interruptions_heard() -> Iterator[Callable[[], bool]]:
         return
     latest = -math.inf
     terminated = False
+    ended = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal latest, terminated
-        terminated = True
-        before, latest = latest, time.monotonic()
-        if latest - before > SAME_REQUEST_S:
-            raise KeyboardInterrupt
+        if number == signal.SIGTERM:
+            terminated = True
+            before, latest = latest, time.monotonic()
+            if latest - before <= SAME_REQUEST_S:
+                return
+        raise Interruption(come_again)
 
-    def repeat_if_lost(lost: Any) -> None:
+    def come_again() -> None:
         nonlocal latest
-        if not issubclass(lost.exc_type, KeyboardInterrupt):
-            report(lost)
-            return
         latest = -math.inf
-        number = signal.SIGTERM if terminated else signal.SIGINT
-        again = threading.Timer(RETRY_S, _signal_main_thread, [number])
-        again.daemon = True
-        again.start()
+        # Not one of threading: its locks may be held where the interruption was lost.
+        _thread.start_new_thread(repeat, (signal.SIGTERM if terminated else signal.SIGINT,))
 
-    report, sys.unraisablehook = sys.unraisablehook, repeat_if_lost
-    handles = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if handles:
-        signal.signal(signal.SIGTERM, interrupt)
+    def repeat(number: signal.Signals) -> None:
+        time.sleep(RETRY_S)
+        if Interruption.lost and not ended:
+            _signal_main_thread(number)
+
+    def report_others(lost: Any) -> None:
+        if not issubclass(lost.exc_type, Interruption):
+            report(lost)
+
+    report, sys.unraisablehook = sys.unraisablehook, report_others
+    own = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {number: handler for number, handler in own.items() if signal.getsignal(number) is handler}
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield lambda: terminated
     finally:
-        if handles:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        ended = True
+        for number, handler in before.items():
+            signal.signal(number, handler)
         sys.unraisablehook = report
 
 

@@ -1,4 +1,4 @@
-"""An interruption that waits until a training step is done."""
+"""Interruptions: one that gets lost on its way is known, and one within a training step waits for its end."""
 
 import contextlib
 import logging
@@ -6,26 +6,71 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import ClassVar
 
 logger = logging.getLogger(__name__)
+
+
+class Interruption(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM, raised by a handler; it knows when it is lost.
+
+    Python drops what a destructor or a weak reference's callback raises, and C code, of which TensorFlow
+    runs much while it traces, drops an exception or makes another of it. Then this one is gone before
+    anybody called `arrive`.
+
+    Args:
+        when_lost: Called then; from a destructor, so that it must neither raise nor wait for a lock.
+
+    Attributes:
+        lost: Whether the latest is lost.
+    """
+
+    lost: ClassVar[bool] = False
+
+    def __init__(self, when_lost: Callable[[], None]) -> None:
+        super().__init__()
+        self.when_lost: Callable[[], None] | None = when_lost
+        Interruption.lost = False
+
+    def __del__(self) -> None:
+        if self.when_lost is not None:
+            Interruption.lost = True
+            self.when_lost()
 
 
 class SecondInterrupt(KeyboardInterrupt):
     """Ctrl-C was pressed twice: nothing is waited for, and nothing is saved."""
 
 
+def arrive(error: BaseException) -> None:
+    """Says that an interruption, or what was raised from one, came where it is answered."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, Interruption):
+            cause.when_lost = None
+        cause = cause.__cause__ or cause.__context__
+
+
 @contextlib.contextmanager
 def interruptions_as_such() -> Iterator[None]:
-    """Raises KeyboardInterrupt again where the C code that it fell into made a SystemError of it."""
+    """Raises KeyboardInterrupt again where the C code that it fell into made another error of it."""
     try:
         yield
-    except SystemError as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, KeyboardInterrupt):
-                raise KeyboardInterrupt from error
-            cause = cause.__cause__ or cause.__context__
-        raise
+    except Exception as error:
+        if not Interruption.lost and not _is_swallowed(error):
+            raise
+        Interruption.lost = False
+        raise KeyboardInterrupt from error
+
+
+def _is_swallowed(error: Exception) -> bool:
+    """Whether a function of C returned a result although it was interrupted."""
+    cause: BaseException | None = error if isinstance(error, SystemError) else None
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 @contextlib.contextmanager
@@ -43,16 +88,16 @@ def interrupted_between_steps() -> Iterator[Callable[[], None]]:
     in_main_thread = threading.current_thread() is threading.main_thread()
     numbers = (signal.SIGINT, signal.SIGTERM) if in_main_thread else ()
     handlers = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
-    interrupted = False
+    held: KeyboardInterrupt | None = None
 
     def hold(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
+        nonlocal held
         try:
             handlers[signal.Signals(number)](number, frame)
         except KeyboardInterrupt as error:
-            if interrupted:
+            if held:
                 raise SecondInterrupt from error
-            interrupted = True
+            held = error
             # Here, because what is under way may take long; a thread can take the locks of logging twice.
             logger.warning(
                 "Interrupted: finishing this step and saving a checkpoint. Press Ctrl-C again to stop at "
@@ -60,8 +105,8 @@ def interrupted_between_steps() -> Iterator[Callable[[], None]]:
             )
 
     def check() -> None:
-        if interrupted:
-            raise KeyboardInterrupt
+        if held:
+            raise held
 
     for number in handlers:
         signal.signal(number, hold)
@@ -70,3 +115,5 @@ def interrupted_between_steps() -> Iterator[Callable[[], None]]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+        if held:
+            arrive(held)

@@ -16,7 +16,7 @@ from elmo_cli.training.callbacks import KeepBest, ShowProgress, StopOnNaN
 from elmo_cli.training.checkpoints import Checkpoints
 from elmo_cli.training.determinism import make_deterministic
 from elmo_cli.training.history import EpochRecord, History
-from elmo_cli.training.interruption import interruptions_as_such
+from elmo_cli.training.interruption import arrive, interruptions_as_such
 from elmo_cli.training.order import epoch_order
 from elmo_cli.training.steps import Steps, feed
 
@@ -165,9 +165,10 @@ def run_epochs(
                 checkpoints.keep(records, keep_best.best, variables)
             if model.stop_training:
                 break
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         if keep_best.best is None:
             raise
+        arrive(error)
         interrupted = True
     finally:
         watchers.on_train_end()

@@ -4,7 +4,8 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any
@@ -16,6 +17,7 @@ from tiny_run import COMMANDS, invoke
 
 from elmo_cli.cli import console, termination
 from elmo_cli.errors import ConfigError, DataError, ElmoCliError, RunError, SourceError
+from elmo_cli.training.interruption import arrive
 
 
 def ends_with(error: BaseException) -> tuple[int, str]:
@@ -66,6 +68,14 @@ def sigterm() -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
+def answer(number: signal.Signals) -> None:
+    """Does what the training does that ends well when it is interrupted."""
+    try:
+        signal.raise_signal(number)
+    except KeyboardInterrupt as error:
+        arrive(error)
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_sigterm_is_an_interrupt_once(times: int) -> None:
     tidied: list[str] = []
@@ -106,26 +116,80 @@ def test_an_interruption_that_c_code_makes_another_error_of_is_one(cause: BaseEx
     assert ends_after(end)[0] == code
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interruption_that_a_destructor_loses_comes_again(number: signal.Signals, code: int) -> None:
-    class Deaf:
-        def __del__(self) -> None:
-            signal.raise_signal(number)
-            lost.append("not raised here")
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """A process that was started in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
 
-    lost: list[str] = []
 
+class Deaf:
+    """Python drops what a destructor raises.
+
+    Args:
+        number: The signal that falls into it.
+    """
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        signal.raise_signal(self.number)
+        raise AssertionError("not raised")
+
+
+def destroy(number: signal.Signals) -> None:
+    Deaf(number)
+
+
+def swallow(number: signal.Signals) -> None:
+    # As C code does that asks whether there was an exception and goes on without it.
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.raise_signal(number)
+
+
+BOTH = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+ANY_LOSS = pytest.mark.parametrize("lose", [destroy, swallow])
+
+
+@BOTH
+@ANY_LOSS
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_an_interruption_that_is_lost_comes_again(
+    lose: Callable[[signal.Signals], None], number: signal.Signals, code: int
+) -> None:
     def end() -> None:
-        Deaf()
+        lose(number)
         threading.Event().wait(60)
         raise AssertionError("not heard")
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
-    try:
-        assert ends_after(end) == (code, "Interrupted.\n")
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert lost == []
+    assert ends_after(end) == (code, "Interrupted.\n")
+
+
+@BOTH
+@ANY_LOSS
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_another_error_in_its_place_is_no_bug(
+    lose: Callable[[signal.Signals], None], number: signal.Signals, code: int
+) -> None:
+    def end() -> None:
+        lose(number)
+        raise RuntimeError("MISMATCH of active exception types: ORIGINAL ... REPLACED BY Interruption")
+
+    assert ends_after(end) == (code, "Interrupted.\n")
+    # It does not come again where nobody waits for it.
+    time.sleep(1.5 * termination.RETRY_S)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_an_interruption_that_is_answered_does_not_come_again() -> None:
+    def end() -> None:
+        answer(signal.SIGINT)
+        time.sleep(1.5 * termination.RETRY_S)
+
+    assert ends_after(end) == (2, "Error: not ended\n")
 
 
 def test_what_else_a_destructor_loses_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,8 +206,7 @@ def test_what_else_a_destructor_loses_is_reported(monkeypatch: pytest.MonkeyPatc
 
 def test_a_command_that_ends_well_by_sigterm_says_so() -> None:
     def end() -> None:
-        with contextlib.suppress(KeyboardInterrupt):
-            sigterm()
+        answer(signal.SIGTERM)
         click.get_current_context().exit(console.INTERRUPTED)
 
     assert ends_after(end) == (143, "")
@@ -151,8 +214,7 @@ def test_a_command_that_ends_well_by_sigterm_says_so() -> None:
 
 def test_an_error_after_sigterm_keeps_its_code() -> None:
     def end() -> None:
-        with contextlib.suppress(KeyboardInterrupt):
-            sigterm()
+        answer(signal.SIGTERM)
 
     assert ends_after(end) == (2, "Error: not ended\n")
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -31,8 +32,17 @@ def start(command: str, *arguments: object, stdin: int | None = None) -> "subpro
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env={**environment, "PYTHONFAULTHANDLER": "1"},
     )
+
+
+def exit_code(process: "subprocess.Popen[str]") -> int:
+    """Waits; a process that does not end tells what it was doing."""
+    try:
+        return process.wait(TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        pytest.fail(f"{process.args} does not end:\n{process.communicate()[1]}")
 
 
 def test_each_line_is_answered_before_the_next_is_written(tiny: Path) -> None:
@@ -46,7 +56,7 @@ def test_each_line_is_answered_before_the_next_is_written(tiny: Path) -> None:
                 assert process.stdout.readline() == "text\tpredicted\tprobability\n"
             assert re.fullmatch(re.escape(text) + r"\t(kitchen|sky)\t0\.\d+\n", process.stdout.readline())
         process.stdin.close()
-        assert process.wait(TIMEOUT_S) == 0
+        assert exit_code(process) == 0
         assert process.stdout.read() == ""
         assert process.stderr.read() == (
             "standard input: reading it as plain text, one text per line\n"
@@ -60,7 +70,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(tiny: Path) -> None:
             raise RuntimeError("the pipes are missing")
         assert process.stdout.readline() == "text,label,predicted,probability\n"
         process.stdout.close()
-        assert process.wait(TIMEOUT_S) == 0
+        assert exit_code(process) == 0
         assert process.stderr.read() == ""
 
 
@@ -77,7 +87,7 @@ def test_sigterm_leaves_nothing_behind(tiny: Path, tmp_path: Path) -> None:
             time.sleep(0.05)
         assert [path.name[:5] for path in tmp_path.iterdir()] == [".tmp-"]
         process.terminate()
-        assert process.wait(TIMEOUT_S) == 143
+        assert exit_code(process) == 143
         assert process.stderr.read().endswith("\nInterrupted.\n")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,5 +1,6 @@
 """Training: it learns, stops, keeps the best epoch, repeats itself, and can be interrupted."""
 
+import gc
 import logging
 from typing import Any
 
@@ -12,6 +13,7 @@ from elmo_cli.config import TrainingConfig
 from elmo_cli.errors import ConfigError
 from elmo_cli.training import loop
 from elmo_cli.training.arrays import LabelledArrays
+from elmo_cli.training.interruption import Interruption
 from elmo_cli.training.loop import BLOCK_ROWS, fit
 from elmo_cli.training.order import epoch_order
 
@@ -91,6 +93,18 @@ def test_ctrl_c_keeps_the_best_weights_so_far():
     assert history.interrupted
     assert history.best_epoch == len(history.epochs) == 2
     np.testing.assert_array_equal(classifier.get_weights()[0], weights[0][0])
+
+
+def test_an_interruption_that_ended_training_is_not_taken_for_a_lost_one():
+    lost: list[str] = []
+
+    def interrupt_as_commands_do(_: keras.Model) -> None:
+        raise Interruption(lambda: lost.append("lost"))
+
+    callbacks = [AtEpoch(1, interrupt_as_commands_do, begin=True)]
+    assert fit(model(), rows(50), rows(20), TrainingConfig(), seed=7, callbacks=callbacks).interrupted
+    gc.collect()
+    assert lost == []
 
 
 def test_ctrl_c_in_the_first_epoch_goes_on_to_the_caller():

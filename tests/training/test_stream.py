@@ -1,5 +1,6 @@
 """Training on a stream: budgets, learning rates, pauses, interruptions, checkpoints."""
 
+import gc
 import logging
 import signal
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from elmo_cli.errors import RunError
 from elmo_cli.training import stream
+from elmo_cli.training.interruption import Interruption
 from elmo_cli.training.stream import (
     Budget,
     LossError,
@@ -300,6 +302,28 @@ def test_ctrl_c_within_the_last_pause_lets_it_finish(clock: Clock, times: int, f
     with pytest.raises(KeyboardInterrupt):
         Run(clock).fit(pause=pause)
     assert saved == finished
+
+
+def test_an_interruption_that_waited_is_not_taken_for_a_lost_one(clock: Clock) -> None:
+    lost: list[str] = []
+
+    def interrupt(*_: object) -> None:
+        raise Interruption(lambda: lost.append("lost"))
+
+    def ask(step: int) -> list[float]:
+        if step == 3:
+            signal.raise_signal(signal.SIGTERM)
+            gc.collect()
+        return [1.0, 2.0]
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with pytest.raises(Interruption):
+            Run(clock, losses=ask).fit()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    gc.collect()
+    assert lost == []
 
 
 @pytest.fixture
