@@ -15,6 +15,13 @@ from elmo_cli.training.interruption import Interruption
 
 # `timeout` sends one to the process and one to its group: the second must not disturb the tidying up.
 SAME_REQUEST_S = 1.0
+# Functions of TensorFlow that must not be left half-way: one would keep its lock, and what tidies up wait
+# for it forever; of an error that the other makes for C++ another would come out.
+FRAGILE = ("tensorflow/python/util/lock_util.py", "tensorflow/python/framework/errors_impl.py")
+_MOST_CALLS_WITHIN = 6
+# They are left by then; each takes microseconds.
+POSTPONED_S = 0.005
+_MOST_POSTPONEMENTS = 200
 # By then what lost an interruption, such as a destructor, has ended, and so has the tidying up after an
 # error that C code made of it.
 RETRY_S = 0.2
@@ -24,7 +31,8 @@ RETRY_S = 0.2
 def interruptions_heard() -> Iterator[Callable[[], bool]]:
     """Makes SIGTERM end the block as Ctrl-C does, by KeyboardInterrupt in the main thread, and loses neither.
 
-    One that is lost (see `Interruption`) comes again a moment later, unless the block has ended by then.
+    One that falls into what TensorFlow must not leave half-way, and one that is lost (see `Interruption`),
+    comes again a moment later, unless the block has ended by then.
 
     Who handles or ignores a signal already goes on doing so. In another thread than the main one nothing is
     done: Python allows no handler there.
@@ -38,26 +46,36 @@ def interruptions_heard() -> Iterator[Callable[[], bool]]:
     latest = -math.inf
     terminated = False
     ended = False
+    num_postponed = 0
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal latest, terminated
+        nonlocal latest, terminated, num_postponed
+        if _is_fragile(frame) and num_postponed < _MOST_POSTPONEMENTS:
+            num_postponed += 1
+            send_later(POSTPONED_S, signal.Signals(number), lambda: True)
+            return
+        num_postponed = 0
         if number == signal.SIGTERM:
             terminated = True
             before, latest = latest, time.monotonic()
             if latest - before <= SAME_REQUEST_S:
                 return
-        raise Interruption(come_again)
+        raise Interruption(when_lost)
 
-    def come_again() -> None:
+    def when_lost() -> None:
         nonlocal latest
         latest = -math.inf
-        # Not one of threading: its locks may be held where the interruption was lost.
-        _thread.start_new_thread(repeat, (signal.SIGTERM if terminated else signal.SIGINT,))
+        number = signal.SIGTERM if terminated else signal.SIGINT
+        send_later(RETRY_S, number, lambda: Interruption.lost)
 
-    def repeat(number: signal.Signals) -> None:
-        time.sleep(RETRY_S)
-        if Interruption.lost and not ended:
-            _signal_main_thread(number)
+    def send_later(pause_s: float, number: signal.Signals, still_wanted: Callable[[], bool]) -> None:
+        def send() -> None:
+            time.sleep(pause_s)
+            if still_wanted() and not ended:
+                _signal_main_thread(number)
+
+        # Not one of threading: its locks may be held where the signal came or the interruption was lost.
+        _thread.start_new_thread(send, ())
 
     def report_others(lost: Any) -> None:
         if not issubclass(lost.exc_type, Interruption):
@@ -65,16 +83,27 @@ def interruptions_heard() -> Iterator[Callable[[], bool]]:
 
     report, sys.unraisablehook = sys.unraisablehook, report_others
     own = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
-    before = {number: handler for number, handler in own.items() if signal.getsignal(number) is handler}
-    for number in before:
+    handlers = {number: handler for number, handler in own.items() if signal.getsignal(number) is handler}
+    for number in handlers:
         signal.signal(number, interrupt)
     try:
         yield lambda: terminated
     finally:
         ended = True
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
         sys.unraisablehook = report
+
+
+def _is_fragile(frame: FrameType | None) -> bool:
+    """Whether the innermost calls are within one of FRAGILE."""
+    for _ in range(_MOST_CALLS_WITHIN):
+        if frame is None:
+            return False
+        if frame.f_code.co_filename.replace("\\", "/").endswith(FRAGILE):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _signal_main_thread(number: signal.Signals) -> None:

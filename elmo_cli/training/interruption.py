@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import ClassVar
 
+from elmo_cli.errors import ElmoCliError
+
 logger = logging.getLogger(__name__)
 
 
@@ -44,33 +46,41 @@ class SecondInterrupt(KeyboardInterrupt):
 
 def arrive(error: BaseException) -> None:
     """Says that an interruption, or what was raised from one, came where it is answered."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _causes(error):
         if isinstance(cause, Interruption):
             cause.when_lost = None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yields an error and what it was raised from or during."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
         cause = cause.__cause__ or cause.__context__
 
 
 @contextlib.contextmanager
 def interruptions_as_such() -> Iterator[None]:
-    """Raises KeyboardInterrupt again where the C code that it fell into made another error of it."""
+    """Raises KeyboardInterrupt again where the code that it fell into made another error of it.
+
+    That is C code, and tidying up that fails because of it. Our own errors stay what they are, unless they
+    come of an interruption that is lost.
+    """
     try:
         yield
     except Exception as error:
-        if not Interruption.lost and not _is_swallowed(error):
+        if not Interruption.lost and not _comes_of_interruption(error):
             raise
         Interruption.lost = False
         raise KeyboardInterrupt from error
 
 
-def _is_swallowed(error: Exception) -> bool:
-    """Whether a function of C returned a result although it was interrupted."""
-    cause: BaseException | None = error if isinstance(error, SystemError) else None
-    while cause is not None:
-        if isinstance(cause, KeyboardInterrupt):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
+def _comes_of_interruption(error: Exception) -> bool:
+    # Of SystemError also one that no handler of ours raised: a function of C "returned a result with an
+    # exception set".
+    kind = KeyboardInterrupt if isinstance(error, SystemError) else Interruption
+    own = isinstance(error, ElmoCliError)
+    return not own and any(isinstance(cause, kind) for cause in _causes(error))
 
 
 @contextlib.contextmanager

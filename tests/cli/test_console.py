@@ -184,6 +184,57 @@ def test_another_error_in_its_place_is_no_bug(
 
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
+def test_tidying_up_that_fails_after_an_interruption_is_no_bug() -> None:
+    def end() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            raise AssertionError("Nesting violated")
+
+    assert ends_after(end) == (130, "Interrupted.\n")
+
+
+@BOTH
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_a_lock_of_tensorflow_is_not_left_held(number: signal.Signals, code: int) -> None:
+    lock_util = pytest.importorskip("tensorflow.python.util.lock_util")
+    left: list[bool] = []
+
+    class Counts(list[int]):
+        """What a lock reads while it holds its own lock."""
+
+        def __iter__(self) -> Iterator[int]:
+            if not left:
+                signal.raise_signal(number)
+                left.append(True)
+            return super().__iter__()
+
+    lock = lock_util.GroupLock(num_groups=2)
+    lock._group_member_counts = Counts([0, 0])
+
+    def end() -> None:
+        with lock.group(0):
+            threading.Event().wait(60)
+            raise AssertionError("not heard")
+
+    assert ends_after(end) == (code, "Interrupted.\n")
+    assert left == [True]
+    assert lock._ready.acquire(blocking=False)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_what_never_leaves_a_fragile_place_is_interrupted_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(termination, "FRAGILE", ("test_console.py",))
+
+    def end() -> None:
+        signal.raise_signal(signal.SIGINT)
+        threading.Event().wait(60)
+        raise AssertionError("not heard")
+
+    assert ends_after(end) == (130, "Interrupted.\n")
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_an_interruption_that_is_answered_does_not_come_again() -> None:
     def end() -> None:
         answer(signal.SIGINT)
