@@ -65,12 +65,7 @@ def resolve_column(df: pd.DataFrame, wanted: str | None, role: Literal["text", "
     names = [str(name) for name in df.columns]
     if wanted is not None:
         return names[_given(df, names, wanted, role)]
-    found = _obvious(names, role)
-    if found is None and len(names) == 2:
-        other = _obvious(names, "label" if role == "text" else "text")
-        found = None if other is None else 1 - other
-    if found is None and role == "text" and len(names) == 1:
-        found = 0
+    found = _found(names, role)
     if found is None:
         raise DataError(
             f"{table_name(df)}: which column holds the {role}s? {_listing(df, names)} "
@@ -78,6 +73,30 @@ def resolve_column(df: pd.DataFrame, wanted: str | None, role: Literal["text", "
         )
     logger.info('%s: taking column %d, "%s", as the %s', table_name(df), found + 1, names[found], role)
     return names[found]
+
+
+def resolve_columns(df: pd.DataFrame, text: str | None, label: str | None) -> tuple[str, str]:
+    """Finds the columns with the texts and the labels, as `resolve_column` does; asks for both at once.
+
+    Args:
+        df: The table.
+        text: Name or number of the one.
+        label: Name or number of the other.
+
+    Returns:
+        Their names.
+
+    Raises:
+        DataError: When one of them cannot be found.
+    """
+    names = [str(name) for name in df.columns]
+    found = text, label, _found(names, "text"), _found(names, "label")
+    if all(one is None for one in found):
+        raise DataError(
+            f"{table_name(df)}: which columns hold the texts and the labels? {_listing(df, names)} Name "
+            "them, or give their numbers, with --text-column and --label-column."
+        )
+    return resolve_column(df, text, "text"), resolve_column(df, label, "label")
 
 
 def find_text_column(df: pd.DataFrame, wanted: str | None) -> str | None:
@@ -198,6 +217,17 @@ def _given(df: pd.DataFrame, names: list[str], wanted: str, role: str) -> int:
         f'{table_name(df)}: there is no column "{wanted}".{near} {_listing(df, names)} '
         f"Name one, or give its number, with --{role}-column.{_hint(df, role)}"
     )
+
+
+def _found(names: list[str], role: Literal["text", "label"]) -> int | None:
+    """Returns the position of the column that can be taken without asking."""
+    found = _obvious(names, role)
+    if found is None and len(names) == 2:
+        other = _obvious(names, "label" if role == "text" else "text")
+        found = None if other is None else 1 - other
+    if found is None and role == "text" and len(names) == 1:
+        found = 0
+    return found
 
 
 def _obvious(names: list[str], role: Literal["text", "label"]) -> int | None:

@@ -12,7 +12,7 @@ import pandas as pd
 from elmo_cli.config import DataConfig, TextConfig
 from elmo_cli.errors import DataError, RunError
 from elmo_cli.text.cells import labels_of, texts_of, usable_rows
-from elmo_cli.text.columns import find_text_column, resolve_column, table_name
+from elmo_cli.text.columns import find_text_column, resolve_column, resolve_columns, table_name
 from elmo_cli.text.labels import LabelSet
 from elmo_cli.text.sentences import CutReport, Sentences, choose_max_tokens, cut, cut_report, token_counts
 from elmo_cli.text.tokens import tokenizer
@@ -136,8 +136,7 @@ class Preprocessor:
             DataError: When a column, a label or a text is missing, or there is one class only.
             ConfigError: For an unknown policy.
         """
-        text_column = resolve_column(train, data.text_column, "text")
-        label_column = resolve_column(train, data.label_column, "label")
+        text_column, label_column = resolve_columns(train, data.text_column, data.label_column)
         train = usable_rows(train, text_column=text_column, label_column=label_column, data=data)
         label_set = LabelSet.fit(labels_of(train, label_column), where=table_name(train))
         measured = [train, *more] if text.max_length_from == "all" else [train]

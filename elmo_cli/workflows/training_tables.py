@@ -13,7 +13,7 @@ from elmo_cli.counts import counted
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.files import sha256
 from elmo_cli.text.cells import labels_of, usable_rows
-from elmo_cli.text.columns import resolve_column, table_name
+from elmo_cli.text.columns import resolve_column, resolve_columns, table_name
 from elmo_cli.text.labels import LabelSet
 from elmo_cli.text.preprocessor import Examples, Preprocessor
 from elmo_cli.text.splits import stratified_split
@@ -85,13 +85,9 @@ def read_training_tables(config: RunConfig) -> TrainingTables:
         )
     table = read_table(data.train, data)
     # Found once, here; the other tables must have the same columns.
-    data = replace(
-        data,
-        text_column=resolve_column(table, data.text_column, "text"),
-        label_column=resolve_column(table, data.label_column, "label"),
-    )
+    columns = resolve_columns(table, data.text_column, data.label_column)
+    data = replace(data, text_column=columns[0], label_column=columns[1])
     table = _usable(table, data)
-    columns = str(data.text_column), str(data.label_column)
     reading = replace(data, text_column=None, label_column=None)  # which columns there are, is known now
     others = {
         name: _usable(read_table(path, reading, expected_columns=columns), data)
@@ -158,14 +154,8 @@ def read_labelled_table(path: Path, data: DataConfig, preprocessor: Preprocessor
     columns = str(data.text_column), str(data.label_column)
     expected = preprocessor.text_column, preprocessor.label_column
     table = _usable(read_table(path, data, expected_columns=expected), data, empty_texts=not data.drop_empty)
-    return labelled_table(
-        table,
-        replace(
-            preprocessor,
-            text_column=resolve_column(table, columns[0], "text"),
-            label_column=resolve_column(table, columns[1], "label"),
-        ),
-    )
+    text_column, label_column = resolve_columns(table, *columns)
+    return labelled_table(table, replace(preprocessor, text_column=text_column, label_column=label_column))
 
 
 def labelled_table(rows: pd.DataFrame, preprocessor: Preprocessor) -> LabelledTable:
@@ -187,8 +177,7 @@ def labelled_table(rows: pd.DataFrame, preprocessor: Preprocessor) -> LabelledTa
 
 
 def _usable(table: pd.DataFrame, data: DataConfig, *, empty_texts: bool = False) -> pd.DataFrame:
-    text_column = resolve_column(table, data.text_column, "text")
-    label_column = resolve_column(table, data.label_column, "label")
+    text_column, label_column = resolve_columns(table, data.text_column, data.label_column)
     return usable_rows(
         table, text_column=None if empty_texts else text_column, label_column=label_column, data=data
     )

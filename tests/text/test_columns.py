@@ -8,7 +8,7 @@ import pytest
 from text.table_files import read
 
 from elmo_cli.errors import DataError
-from elmo_cli.text.columns import resolve_column
+from elmo_cli.text.columns import resolve_column, resolve_columns
 
 
 def test_columns_are_found_by_name_number_and_obvious_name(
@@ -48,6 +48,16 @@ def test_a_column_that_is_not_there_is_said_with_those_that_are(
     df = read(tmp_path, "a.csv", content)
     with pytest.raises(DataError, match=message):
         resolve_column(df, wanted, role)
+
+
+def test_both_columns_are_asked_for_at_once(tmp_path: Path) -> None:
+    df = read(tmp_path, "a.csv", "id,n,m\n1,a,2\n")
+    asked = r"which columns hold the texts and the labels\?.*--text-column and --label-column"
+    with pytest.raises(DataError, match=asked):
+        resolve_columns(df, None, None)
+    with pytest.raises(DataError, match=r"which column holds the labels\?"):
+        resolve_columns(df, "n", None)
+    assert resolve_columns(df, "n", "3") == ("n", "m")
 
 
 def test_labels_before_texts_are_hinted_at(tmp_path: Path) -> None:

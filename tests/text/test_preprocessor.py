@@ -135,7 +135,7 @@ def test_a_damaged_or_foreign_file_is_refused(text: str, message: str) -> None:
         ("text,label\na,x\n\n ,y\n", r'train\.csv, row 4, column "text": the text is empty.*--drop-empty'),
         ("text,label\na,x\nb,x\n", r'train\.csv has only one class, "x"'),
         ("body,label\na,x\nb,y\n", None),
-        ("a,b,c\n1,2,3\n", r"which column holds the texts\?"),
+        ("a,b,c\n1,2,3\n", r"which columns hold the texts and the labels\?"),
     ],
 )  # fmt: skip
 def test_training_tables_that_cannot_be_used_are_said(
