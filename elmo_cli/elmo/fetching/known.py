@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from elmo_cli.errors import SourceError
+
 Address = tuple[str, ...]  # (module,) or (options, weights)
 
 _S3 = "https://s3-us-west-2.amazonaws.com/allennlp/models/elmo"
@@ -15,6 +17,8 @@ _S3_OF_BUCKET = "https://allennlp.s3.amazonaws.com/models/elmo"
 _HUGGING_FACE = "https://huggingface.co/lysandre/elmo-2x4096_512_2048cnn_2xhighway/resolve/main"
 _ONE_BILLION = "1 Billion Word Benchmark: news of 2011, 0.8 billion tokens"
 _UNRESTRICTED = "no restrictions (AI2)"  # https://github.com/allenai/allennlp/issues/1462
+# NLPL's numbers of these models: https://github.com/HIT-SCIR/ELMoForManyLangs, "Downloads".
+_MANY_LANGS = range(136, 180)
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,9 @@ def known_elmo(handle: str) -> KnownElmo | None:
     Args:
         handle: Such as ``allennlp:small``, ``google/elmo/3``, ``https://tfhub.dev/google/elmo/3``, or
             ``nlpl:NUMBER`` with any number of NLPL's repository.
+
+    Raises:
+        SourceError: For a number of NLPL's that is known to be another network.
     """
     wanted = handle.rstrip("/")
     address = tuple(part.strip() for part in wanted.split(","))
@@ -180,7 +187,19 @@ def known_elmo(handle: str) -> KnownElmo | None:
         if wanted.lower() in map(str.lower, (model.name, *model.aliases)) or address in model.addresses:
             return model
     number = re.fullmatch(r"nlpl:([0-9]{1,6})", wanted, re.IGNORECASE)
-    return _nlpl(int(number[1]), "", "") if number else None
+    if number is None:
+        return None
+    if int(number[1]) in _MANY_LANGS:
+        raise another_network(handle)
+    return _nlpl(int(number[1]), "", "")
+
+
+def another_network(handle: str) -> SourceError:
+    """Returns the error for a model of ELMoForManyLangs."""
+    return SourceError(
+        f"ELMo {handle}: this is a model of ELMoForManyLangs, another network (its characters are Unicode, "
+        "its weights are pickles) that elmo-cli does not read. NLPL's models with model.hdf5 fit."
+    )
 
 
 def known_names() -> Iterator[str]:

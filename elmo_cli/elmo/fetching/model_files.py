@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from elmo_cli.elmo.fetching.first_bytes import looks_like
+from elmo_cli.elmo.fetching.known import another_network
 from elmo_cli.errors import SourceError
 
 OPTIONS_PATTERN = "*options.json"
@@ -46,10 +47,7 @@ def model_directory(directory: Path, name: str) -> Path:
         return model_directory(inside[0], name)
     names = [path.name for path in inside]
     if not _MANY_LANGS.isdisjoint(names):
-        raise SourceError(
-            f"ELMo {name}: this is a model of ELMoForManyLangs, another network (its characters are Unicode, "
-            "its weights are pickles) that elmo-cli does not read. NLPL's models with model.hdf5 fit."
-        )
+        raise another_network(name)
     seen = f"{', '.join(names[:10]) or 'nothing'}{', ...' if len(names) > 10 else ''}"
     raise SourceError(
         f"ELMo {name}: neither saved_model.pb (a TensorFlow Hub module) nor options.json with HDF5 weights "

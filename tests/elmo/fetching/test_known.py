@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from elmo_cli.elmo.fetching.known import KNOWN, known_elmo, known_names
+from elmo_cli.errors import SourceError
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,14 @@ def test_former_addresses_of_a_pair_are_known_too():
 
 def test_any_number_of_nlpl_has_addresses():
     assert known_elmo("nlpl:7").addresses[0] == ("https://vectors.nlpl.eu/repository/20/7.zip",)
+
+
+@pytest.mark.parametrize("handle", ["nlpl:136", "NLPL:144", "nlpl:179"])
+def test_another_network_is_refused_before_its_download(handle):
+    with pytest.raises(SourceError, match=rf"^ELMo {handle}: this is a model of ELMoForManyLangs"):
+        known_elmo(handle)
+    assert known_elmo("nlpl:135")
+    assert known_elmo("nlpl:180")
 
 
 def test_names_are_distinct_and_addresses_are_of_the_web():
