@@ -156,6 +156,7 @@ def fit_stream(
     begin = time.monotonic() - start.seconds
     report = _Report(budget, start, line_every_s)
     last_pause = time.monotonic()
+    paused_at: Progress | None = None
     with interrupted_between_steps() as check_interruption:
         try:
             while budget.spent(progress) < 1.0:
@@ -170,12 +171,13 @@ def fit_stream(
                 report.add(progress, losses)
                 if time.monotonic() - last_pause >= pause_every_s and budget.spent(progress) < 1.0:
                     pause(progress)
-                    last_pause = time.monotonic()
+                    paused_at, last_pause = progress, time.monotonic()
                 check_interruption()
         except SecondInterrupt:
             raise  # it may have fallen into a step
         except KeyboardInterrupt:
-            pause(progress)
+            if progress is not paused_at:
+                pause(progress)
             raise
         pause(progress)
         check_interruption()

@@ -304,6 +304,18 @@ def test_ctrl_c_within_the_last_pause_lets_it_finish(clock: Clock, times: int, f
     assert saved == finished
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_ctrl_c_within_a_pause_needs_no_other_pause(clock: Clock) -> None:
+    def pause(progress: Progress) -> None:
+        run.pause(progress)
+        signal.raise_signal(signal.SIGINT)
+
+    run = Run(clock)
+    with pytest.raises(KeyboardInterrupt):
+        run.fit(pause=pause, pause_every_s=3.0)
+    assert [progress.steps for progress in run.pauses] == [2]
+
+
 def test_an_interruption_that_waited_is_not_taken_for_a_lost_one(clock: Clock) -> None:
     lost: list[str] = []
 
