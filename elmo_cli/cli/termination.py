@@ -2,6 +2,7 @@
 
 import _thread
 import contextlib
+import logging
 import math
 import signal
 import sys
@@ -13,15 +14,22 @@ from typing import Any
 
 from elmo_cli.training.interruption import Interruption
 
+logger = logging.getLogger(__name__)
+
 # `timeout` sends one to the process and one to its group: the second must not disturb the tidying up.
 SAME_REQUEST_S = 1.0
-# Functions of TensorFlow that must not be left half-way: one would keep its lock, and what tidies up wait
-# for it forever; of an error that the other makes for C++ another would come out.
-FRAGILE = ("tensorflow/python/util/lock_util.py", "tensorflow/python/framework/errors_impl.py")
-_MOST_CALLS_WITHIN = 6
-# They are left by then; each takes microseconds.
-POSTPONED_S = 0.005
-_MOST_POSTPONEMENTS = 200
+# Parts of TensorFlow that must not be left half-way: while a graph is built, it would stay the one that
+# everything is added to; a lock would stay held, and what tidies up would wait for it forever; of an error
+# that is made for C++ another would come out.
+FRAGILE = (
+    "tensorflow/python/framework/func_graph.py",
+    "tensorflow/python/util/lock_util.py",
+    "tensorflow/python/framework/errors_impl.py",
+)
+POSTPONED_S = 0.02
+# Then they are left all the same: `docker stop` kills after 10 seconds.
+MOST_POSTPONED_S = 8.0
+SAID_AFTER_S = 1.0
 # By then what lost an interruption, such as a destructor, has ended, and so has the tidying up after an
 # error that C code made of it.
 RETRY_S = 0.2
@@ -31,8 +39,8 @@ RETRY_S = 0.2
 def interruptions_heard() -> Iterator[Callable[[], bool]]:
     """Makes SIGTERM end the block as Ctrl-C does, by KeyboardInterrupt in the main thread, and loses neither.
 
-    One that falls into what TensorFlow must not leave half-way, and one that is lost (see `Interruption`),
-    comes again a moment later, unless the block has ended by then.
+    One that falls into what TensorFlow must not leave half-way waits until that is done, and one that is lost
+    (see `Interruption`) comes again, unless the block has ended by then.
 
     Who handles or ignores a signal already goes on doing so. In another thread than the main one nothing is
     done: Python allows no handler there.
@@ -43,39 +51,7 @@ def interruptions_heard() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    latest = -math.inf
-    terminated = False
-    ended = False
-    num_postponed = 0
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal latest, terminated, num_postponed
-        if _is_fragile(frame) and num_postponed < _MOST_POSTPONEMENTS:
-            num_postponed += 1
-            send_later(POSTPONED_S, signal.Signals(number), lambda: True)
-            return
-        num_postponed = 0
-        if number == signal.SIGTERM:
-            terminated = True
-            before, latest = latest, time.monotonic()
-            if latest - before <= SAME_REQUEST_S:
-                return
-        raise Interruption(when_lost)
-
-    def when_lost() -> None:
-        nonlocal latest
-        latest = -math.inf
-        number = signal.SIGTERM if terminated else signal.SIGINT
-        send_later(RETRY_S, number, lambda: Interruption.lost)
-
-    def send_later(pause_s: float, number: signal.Signals, still_wanted: Callable[[], bool]) -> None:
-        def send() -> None:
-            time.sleep(pause_s)
-            if still_wanted() and not ended:
-                _signal_main_thread(number)
-
-        # Not one of threading: its locks may be held where the signal came or the interruption was lost.
-        _thread.start_new_thread(send, ())
+    interrupter = _Interrupter()
 
     def report_others(lost: Any) -> None:
         if not issubclass(lost.exc_type, Interruption):
@@ -85,21 +61,66 @@ def interruptions_heard() -> Iterator[Callable[[], bool]]:
     own = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
     handlers = {number: handler for number, handler in own.items() if signal.getsignal(number) is handler}
     for number in handlers:
-        signal.signal(number, interrupt)
+        signal.signal(number, interrupter.interrupt)
     try:
-        yield lambda: terminated
+        yield lambda: interrupter.terminated
     finally:
-        ended = True
+        interrupter.ended = True
         for number, handler in handlers.items():
             signal.signal(number, handler)
         sys.unraisablehook = report
 
 
+class _Interrupter:
+    """Raises an Interruption at a signal, at a time when that does no harm."""
+
+    def __init__(self) -> None:
+        self.terminated = False
+        self.ended = False
+        self._latest = -math.inf
+        self._postponed_since: float | None = None
+        self._said = False
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Handles a signal."""
+        now = time.monotonic()
+        if _is_fragile(frame) and now - (self._postponed_since or now) < MOST_POSTPONED_S:
+            self._postponed_since = self._postponed_since or now
+            self._send_later(POSTPONED_S, signal.Signals(number), lambda: True)
+            return
+        self._postponed_since, self._said = None, False
+        if number == signal.SIGTERM:
+            self.terminated = True
+            before, self._latest = self._latest, now
+            if now - before <= SAME_REQUEST_S:
+                return
+        raise Interruption(self._when_lost)
+
+    def _when_lost(self) -> None:
+        self._latest = -math.inf
+        number = signal.SIGTERM if self.terminated else signal.SIGINT
+        self._send_later(RETRY_S, number, lambda: Interruption.lost)
+
+    def _send_later(self, pause_s: float, number: signal.Signals, is_wanted: Callable[[], bool]) -> None:
+        def send() -> None:
+            time.sleep(pause_s)
+            self._say_what_is_waited_for()
+            if is_wanted() and not self.ended:
+                _signal_main_thread(number)
+
+        # Not one of threading: its locks may be held where the signal came or the interruption was lost.
+        _thread.start_new_thread(send, ())
+
+    def _say_what_is_waited_for(self) -> None:
+        since = self._postponed_since
+        if since is not None and not self._said and time.monotonic() - since > SAID_AFTER_S:
+            self._said = True
+            logger.warning("Interrupted: stopping as soon as TensorFlow has built its graph.")
+
+
 def _is_fragile(frame: FrameType | None) -> bool:
-    """Whether the innermost calls are within one of FRAGILE."""
-    for _ in range(_MOST_CALLS_WITHIN):
-        if frame is None:
-            return False
+    """Whether any call that has not returned is within one of FRAGILE."""
+    while frame is not None:
         if frame.f_code.co_filename.replace("\\", "/").endswith(FRAGILE):
             return True
         frame = frame.f_back

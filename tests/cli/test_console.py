@@ -225,13 +225,40 @@ def test_a_lock_of_tensorflow_is_not_left_held(number: signal.Signals, code: int
 @pytest.mark.usefixtures("heeds_ctrl_c")
 def test_what_never_leaves_a_fragile_place_is_interrupted_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(termination, "FRAGILE", ("test_console.py",))
+    monkeypatch.setattr(termination, "MOST_POSTPONED_S", 0.3)
+    monkeypatch.setattr(termination, "SAID_AFTER_S", 0.1)
 
     def end() -> None:
+        console.start_messages()
         signal.raise_signal(signal.SIGINT)
         threading.Event().wait(60)
         raise AssertionError("not heard")
 
+    waits = "Warning: Interrupted: stopping as soon as TensorFlow has built its graph.\n"
+    assert ends_after(end) == (130, f"{waits}Interrupted.\n")
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_a_graph_is_not_left_half_built() -> None:
+    tf = pytest.importorskip("tensorflow")
+    built: list[Any] = []
+
+    @tf.function(autograph=False)
+    def double(number: Any) -> Any:
+        if not built:
+            signal.raise_signal(signal.SIGINT)
+        built.append(number)
+        return 2 * number
+
+    def end() -> None:
+        double(tf.constant(1))
+        threading.Event().wait(60)
+        raise AssertionError("not heard")
+
     assert ends_after(end) == (130, "Interrupted.\n")
+    assert len(built) == 1
+    assert tf.executing_eagerly()
+    assert int(double(tf.constant(2))) == 4
 
 
 @pytest.mark.usefixtures("heeds_ctrl_c")

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from tiny_run import KITCHEN, SKY, invoke, write_csv
 
+from elmo_cli.classifier.trainable_classifier import TrainableClassifier
 from elmo_cli.config import RunConfig
 from elmo_cli.config_yaml import load_config
 from elmo_cli.files import lock
@@ -550,6 +551,25 @@ def raise_keyboard_interrupt() -> None:
 
 def raise_sigterm() -> None:
     signal.raise_signal(signal.SIGTERM)
+
+
+def test_ctrl_c_while_fine_tuning_builds_its_graph_keeps_what_was_learned_before(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, calls = TrainableClassifier.call, []
+
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            signal.raise_signal(signal.SIGTERM)
+        return really(*arguments, **named)
+
+    monkeypatch.setattr(TrainableClassifier, "call", interrupted)
+    result = train(tiny, tmp_path / "run", "--trainable", "all")
+    assert result.exit_code == 143, result.output
+    assert "Interrupted; the best epoch so far was saved" in result.stderr
+    monkeypatch.undo()
+    assert invoke("predict", tmp_path / "run", "a rainy day").exit_code == 0
 
 
 @pytest.mark.parametrize(("interrupt", "code"), [(raise_keyboard_interrupt, 130), (raise_sigterm, 143)])
