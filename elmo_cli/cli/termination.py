@@ -65,7 +65,7 @@ def interruptions_heard() -> Iterator[Callable[[], bool]]:
     try:
         yield lambda: interrupter.terminated
     finally:
-        interrupter.ended = True
+        interrupter.ended, Interruption.lost = True, False
         for number, handler in handlers.items():
             signal.signal(number, handler)
         sys.unraisablehook = report
@@ -97,6 +97,9 @@ class _Interrupter:
         raise Interruption(self._when_lost)
 
     def _when_lost(self) -> None:
+        if self.ended:
+            return
+        Interruption.lost = True
         self._latest = -math.inf
         number = signal.SIGTERM if self.terminated else signal.SIGINT
         self._send_later(RETRY_S, number, lambda: Interruption.lost)

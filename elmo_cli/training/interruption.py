@@ -21,10 +21,11 @@ class Interruption(KeyboardInterrupt):
     anybody called `arrive`.
 
     Args:
-        when_lost: Called then; from a destructor, so that it must neither raise nor wait for a lock.
+        when_lost: Called then; from a destructor, so that it must neither raise nor wait for a lock. If
+            the interruption is still wanted, it sets `lost` and raises another soon.
 
     Attributes:
-        lost: Whether the latest is lost.
+        lost: Whether the latest is lost, and no other came yet.
     """
 
     lost: ClassVar[bool] = False
@@ -36,7 +37,6 @@ class Interruption(KeyboardInterrupt):
 
     def __del__(self) -> None:
         if self.when_lost is not None:
-            Interruption.lost = True
             self.when_lost()
 
 

@@ -106,6 +106,9 @@ def test_a_later_sigterm_is_another_interrupt(monkeypatch: pytest.MonkeyPatch) -
 
     assert ends_after(end) == (143, "Interrupted.\n")
     assert len(caught) == 1
+    # What is gone after the end is not taken for a lost interruption of the next command.
+    caught.clear()
+    assert ends_with(DataError("no rows")) == (3, "Error: no rows\n")
 
 
 @pytest.mark.parametrize(("cause", "code"), [(KeyboardInterrupt(), 130), (ValueError(), 1)])
