@@ -18,7 +18,7 @@ _HUGGING_FACE = "https://huggingface.co/lysandre/elmo-2x4096_512_2048cnn_2xhighw
 _ONE_BILLION = "1 Billion Word Benchmark: news of 2011, 0.8 billion tokens"
 _UNRESTRICTED = "no restrictions (AI2)"  # https://github.com/allenai/allennlp/issues/1462
 # NLPL's numbers of these models: https://github.com/HIT-SCIR/ELMoForManyLangs, "Downloads".
-_MANY_LANGS = range(136, 180)
+_NUMBERS_OF_MANY_LANGS = range(136, 180)
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def known_elmo(handle: str) -> KnownElmo | None:
     number = re.fullmatch(r"nlpl:([0-9]{1,6})", wanted, re.IGNORECASE)
     if number is None:
         return None
-    if int(number[1]) in _MANY_LANGS:
+    if int(number[1]) in _NUMBERS_OF_MANY_LANGS:
         raise another_network(handle)
     return _nlpl(int(number[1]), "", "")
 

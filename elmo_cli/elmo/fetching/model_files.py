@@ -19,7 +19,7 @@ _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 # Where the superblock says at which address the file ends: version -> offset, for addresses of 8 bytes.
 # HDF5 File Format Specification 3.0, section II.A.
 _HDF5_END = {0: 40, 1: 44, 2: 28, 3: 28}
-_MANY_LANGS = {"encoder.pkl", "token_embedder.pkl"}  # https://github.com/HIT-SCIR/ELMoForManyLangs
+_FILES_OF_MANY_LANGS = {"encoder.pkl", "token_embedder.pkl"}  # https://github.com/HIT-SCIR/ELMoForManyLangs
 
 
 def model_directory(directory: Path, name: str) -> Path:
@@ -46,7 +46,7 @@ def model_directory(directory: Path, name: str) -> Path:
     if len(inside) == 1 and inside[0].is_dir():
         return model_directory(inside[0], name)
     names = [path.name for path in inside]
-    if not _MANY_LANGS.isdisjoint(names):
+    if not _FILES_OF_MANY_LANGS.isdisjoint(names):
         raise another_network(name)
     seen = f"{', '.join(names[:10]) or 'nothing'}{', ...' if len(names) > 10 else ''}"
     raise SourceError(
