@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,15 @@ def messages_as_before() -> Iterator[None]:
     yield
     package.setLevel(before[0])
     package.propagate, package.handlers[:] = before[1:]
+
+
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """A process that was started in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from elmo_cli.training.interruption import Interruption
+from elmo_cli.training.interruption import Interruption, SecondInterrupt
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def interruptions_heard() -> Iterator[Callable[[], bool]]:
     interrupter = _Interrupter()
 
     def report_others(lost: Any) -> None:
-        if not issubclass(lost.exc_type, Interruption):
+        if not issubclass(lost.exc_type, (Interruption, SecondInterrupt)):
             report(lost)
 
     report, sys.unraisablehook = sys.unraisablehook, report_others

@@ -17,7 +17,7 @@ from tiny_run import COMMANDS, invoke
 
 from elmo_cli.cli import console, termination
 from elmo_cli.errors import ConfigError, DataError, ElmoCliError, RunError, SourceError
-from elmo_cli.training.interruption import arrive
+from elmo_cli.training.interruption import arrive, interrupted_between_steps
 
 
 def ends_with(error: BaseException) -> tuple[int, str]:
@@ -119,38 +119,37 @@ def test_an_interruption_that_c_code_makes_another_error_of_is_one(cause: BaseEx
     assert ends_after(end)[0] == code
 
 
-@pytest.fixture
-def heeds_ctrl_c() -> Iterator[None]:
-    """A process that was started in the background ignores Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
-
-
 class Deaf:
     """Python drops what a destructor raises.
 
     Args:
         number: The signal that falls into it.
+        went_on: Gets an entry when the signal raised nothing.
     """
 
-    def __init__(self, number: signal.Signals) -> None:
-        self.number = number
+    def __init__(self, number: signal.Signals, went_on: list[str]) -> None:
+        self.number, self.went_on = number, went_on
 
     def __del__(self) -> None:
         signal.raise_signal(self.number)
-        raise AssertionError("not raised")
+        self.went_on.append("not raised here")
 
 
 def destroy(number: signal.Signals) -> None:
-    Deaf(number)
+    went_on: list[str] = []
+    Deaf(number, went_on)
+    assert went_on == []
 
 
 def swallow(number: signal.Signals) -> None:
     # As C code does that asks whether there was an exception and goes on without it.
     with contextlib.suppress(KeyboardInterrupt):
         signal.raise_signal(number)
+
+
+def wait_in_vain() -> None:
+    threading.Event().wait(60)
+    raise AssertionError("not heard")
 
 
 BOTH = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -165,8 +164,7 @@ def test_an_interruption_that_is_lost_comes_again(
 ) -> None:
     def end() -> None:
         lose(number)
-        threading.Event().wait(60)
-        raise AssertionError("not heard")
+        wait_in_vain()
 
     assert ends_after(end) == (code, "Interrupted.\n")
 
@@ -184,6 +182,22 @@ def test_another_error_in_its_place_is_no_bug(
     assert ends_after(end) == (code, "Interrupted.\n")
     # It does not come again where nobody waits for it.
     time.sleep(1.5 * termination.RETRY_S)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_a_second_interruption_within_a_step_that_is_lost_comes_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def end() -> None:
+        with interrupted_between_steps():
+            signal.raise_signal(signal.SIGINT)
+            destroy(signal.SIGINT)
+            wait_in_vain()
+
+    reported: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+    assert ends_after(end) == (130, "Interrupted.\n")
+    assert reported == []
 
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
@@ -234,8 +248,7 @@ def test_what_never_leaves_a_fragile_place_is_interrupted_in_the_end(monkeypatch
     def end() -> None:
         console.start_messages()
         signal.raise_signal(signal.SIGINT)
-        threading.Event().wait(60)
-        raise AssertionError("not heard")
+        wait_in_vain()
 
     waits = "Warning: Interrupted: stopping as soon as TensorFlow has built its graph.\n"
     assert ends_after(end) == (130, f"{waits}Interrupted.\n")
@@ -255,8 +268,7 @@ def test_a_graph_is_not_left_half_built() -> None:
 
     def end() -> None:
         double(tf.constant(1))
-        threading.Event().wait(60)
-        raise AssertionError("not heard")
+        wait_in_vain()
 
     assert ends_after(end) == (130, "Interrupted.\n")
     assert len(built) == 1

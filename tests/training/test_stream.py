@@ -232,14 +232,6 @@ def test_a_checkpoint_of_another_model_or_a_damaged_one_is_refused(tmp_path: Pat
         read_facts(path)
 
 
-@pytest.fixture
-def heeds_ctrl_c() -> Iterator[None]:
-    """A process that was started in the background ignores Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_within_a_step_is_heeded_after_the_step_is_counted(
     clock: Clock, caplog: pytest.LogCaptureFixture
